@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"signalbox/rules/policy"
+)
+
+// readPolicy reads the policy at path: one file, or the .yml, .yaml and .json files of a folder.
+func readPolicy(path string) ([]policy.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{path}
+	if info.IsDir() {
+		if names, err = policyFiles(path); err != nil {
+			return nil, err
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("%s: want at least one .yml, .yaml or .json file, got none", path)
+		}
+	}
+	files := make([]policy.File, len(names))
+	for i, name := range names {
+		data, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		files[i] = policy.File{Name: name, Data: data}
+	}
+	return files, nil
+}
+
+// maxPolicyFile bounds what is read of one file; the parser refuses what is longer than its own bound.
+const maxPolicyFile = 2 << 20
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxPolicyFile))
+}
+
+// policyFiles are the policy's files in a folder, subfolders left out, and stories (.test.yml) too.
+func policyFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		ext := filepath.Ext(name)
+		if e.IsDir() || strings.HasPrefix(name, ".") || strings.HasSuffix(strings.TrimSuffix(name, ext), ".test") {
+			continue
+		}
+		if ext == ".yml" || ext == ".yaml" || ext == ".json" {
+			names = append(names, filepath.Join(dir, name))
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// loadPolicy reads and parses the policy at path, and names its revision: the git commit where the files are in a clean
+// checkout, else a hash of what they say.
+func loadPolicy(path string) (*policy.Policy, error) {
+	files, err := readPolicy(path)
+	if err != nil {
+		return nil, wrong("--policy names a folder of YAML files, or one file", fmt.Errorf("read policy: %w", strip(err)))
+	}
+	p, err := policy.Parse(files)
+	if err != nil {
+		return nil, wrong("signalbox check "+path+" says it again; signalbox schema helps your editor", err)
+	}
+	if rev := gitRevision(path); rev != "" {
+		p.Revision = rev
+	}
+	return p, nil
+}
+
+// strip says a file error once: the path and what is wrong with it.
+func strip(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", pe.Path, pe.Err)
+	}
+	return err
+}
+
+// gitRevision is "git:" and the commit that the policy at path is as of, or "" where it is not in a checkout or differs
+// from what was committed.
+func gitRevision(path string) string {
+	dir, target := path, "."
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		dir, target = filepath.Dir(path), filepath.Base(path)
+	}
+	status, err := exec.Command("git", "-C", dir, "status", "--porcelain", "--ignored", "--", target).Output()
+	if err != nil || len(status) > 0 {
+		return ""
+	}
+	// A folder without a tracked file is clean too, but it is not part of the commit.
+	if tracked, err := exec.Command("git", "-C", dir, "ls-files", "--", target).Output(); err != nil || len(tracked) == 0 {
+		return ""
+	}
+	commit, err := exec.Command("git", "-C", dir, "log", "-1", "--format=%h", "--abbrev=12", "--", target).Output()
+	if err != nil || len(commit) == 0 {
+		return ""
+	}
+	return "git:" + strings.TrimSpace(string(commit))
+}

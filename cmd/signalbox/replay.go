@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/spf13/cobra"
+
+	"signalbox/probes/ingest"
+	"signalbox/rules/decide"
+	"signalbox/rules/route"
+	"signalbox/rules/scenario"
+	"signalbox/rules/signal"
+)
+
+func newReplay() *cobra.Command {
+	var path, mode, output string
+	var stats bool
+	c := &cobra.Command{
+		Use:   "replay --policy DIR EVENTS.ndjson[.gz|.zst]...",
+		Short: "Print every decision that recorded observations would have led to",
+		Long: `Reads observations, one JSON object a line, in the order of the files, and prints every decision that the
+policy would have made, one JSON object a line, in the time of the observations and as fast as the machine
+can. The same files and the same policy give the same bytes. "-" reads standard input.`,
+		Example: "  signalbox replay --policy examples/quickstart/policy events.ndjson.gz",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := loadPolicy(path)
+			if err != nil {
+				return err
+			}
+			m, err := parseMode(mode)
+			if err != nil {
+				return err
+			}
+			w := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
+			r := &replayer{out: w, text: output == "text"}
+			r.replay = scenario.NewReplay(p, signal.Options{}, m, r.print)
+			if err := r.files(args); err != nil {
+				return errors.Join(err, w.Flush())
+			}
+			r.talk(cmd.ErrOrStderr(), stats)
+			return w.Flush()
+		},
+	}
+	c.Flags().StringVar(&path, "policy", "", "the policy: a folder of YAML files, or one file")
+	c.Flags().StringVar(&mode, "mode", "act", "the most that may be done with a verdict: observe, propose or act")
+	c.Flags().StringVar(&output, "output", "json", "json (one decision a line) or text")
+	c.Flags().BoolVar(&stats, "stats", false, "say on standard error what was read and how fast")
+	_ = c.MarkFlagRequired("policy") // the flag is there: it was defined above
+	return c
+}
+
+func parseMode(s string) (route.Mode, error) {
+	switch m := route.Mode(s); m {
+	case route.Observe, route.Propose, route.Act:
+		return m, nil
+	}
+	return "", wrong("", fmt.Errorf("--mode: want observe, propose or act, got %q", s))
+}
+
+// replayer reads files into a replay and prints what it decides.
+type replayer struct {
+	replay  *scenario.Replay
+	joiner  *ingest.Joiner
+	out     *bufio.Writer
+	text    bool
+	err     error
+	events  int
+	refused int
+	first   *ingest.Refusal
+	unknown map[route.ID]int // observations of routes that the policy does not have
+	took    time.Duration
+}
+
+func (r *replayer) files(names []string) error {
+	var err error
+	if r.joiner, err = ingest.NewJoiner(ingest.JoinerOptions{}); err != nil {
+		return err
+	}
+	r.unknown = map[route.ID]int{}
+	began := time.Now()
+	for _, name := range names {
+		if err := r.file(name); err != nil {
+			return wrong("", fmt.Errorf("replay %s: %w", name, strip(err)))
+		}
+	}
+	r.replay.End()
+	r.took = time.Since(began)
+	return r.err
+}
+
+func (r *replayer) file(name string) error {
+	in, closeIn, err := openEvents(name)
+	if err != nil {
+		return err
+	}
+	defer closeIn()
+	d := ingest.NewDecoder(in, ingest.DecoderOptions{})
+	var o route.Observation
+	for r.err == nil {
+		_, err := d.Next(&o)
+		var refusal *ingest.Refusal
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.As(err, &refusal):
+			r.refuse(refusal)
+		case err != nil:
+			return err
+		default:
+			r.events++
+			r.joiner.Join(&o, r.observe)
+		}
+	}
+	return nil
+}
+
+func (r *replayer) refuse(f *ingest.Refusal) {
+	if r.refused++; r.refused == 1 {
+		first := *f
+		r.first = &first
+	}
+}
+
+func (r *replayer) observe(o *route.Observation) {
+	if o.Route != "" && r.replay.Engine().Policy.Route(o.Route) == nil {
+		r.unknown[o.Route]++
+		return
+	}
+	r.replay.Observe(o)
+}
+
+// openEvents opens a file of observations, plain or compressed by the ending of its name; "-" is standard input.
+func openEvents(name string) (io.Reader, func(), error) {
+	if name == "-" {
+		return os.Stdin, func() {}, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case strings.HasSuffix(name, ".gz"):
+		z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<18))
+		if err != nil {
+			f.Close()
+			return nil, nil, err
+		}
+		return z, func() { z.Close(); f.Close() }, nil
+	case strings.HasSuffix(name, ".zst"):
+		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			f.Close()
+			return nil, nil, err
+		}
+		return z, func() { z.Close(); f.Close() }, nil
+	}
+	return f, func() { f.Close() }, nil
+}
+
+func (r *replayer) print(o decide.Outcome) {
+	for i := range o.Decisions {
+		d := &o.Decisions[i]
+		if r.text {
+			_, r.err = fmt.Fprintln(r.out, decisionLine(d))
+		} else if data, err := json.Marshal(d); err != nil {
+			r.err = err
+		} else {
+			_, r.err = r.out.Write(append(data, '\n'))
+		}
+		if r.err != nil {
+			return
+		}
+	}
+}
+
+// talk says what the decisions do not: lines that were left out, and the speed.
+func (r *replayer) talk(w io.Writer, stats bool) {
+	if r.first != nil {
+		fmt.Fprintf(w, "signalbox: %d lines were refused; the first: %v\n", r.refused, r.first)
+	}
+	for _, id := range sortedIDs(r.unknown) {
+		fmt.Fprintf(w, "signalbox: %d observations of route %q were left out: the policy does not have it\n", r.unknown[id], id)
+	}
+	if stats {
+		fmt.Fprintf(w, "%d events in %s: %.0f events/s\n", r.events, r.took.Round(time.Millisecond), float64(r.events)/r.took.Seconds())
+	}
+}

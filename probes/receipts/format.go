@@ -1,0 +1,43 @@
+// Package receipts takes delivery receipts in the providers' own formats, as their webhooks send them, and turns them
+// into observations. A format is one file: a Format that reads a Call.
+package receipts
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"signalbox/rules/route"
+)
+
+// Format is one provider's way of telling receipts.
+type Format struct {
+	Name    string   // the last part of the path: /receipts/{name}
+	Methods []string // that the provider uses, such as GET and POST
+	Answer  string   // body of the 200 that the provider expects; usually empty
+
+	// Read turns a call into observations. It is a pure function. A receipt that says nothing of use gives none and no
+	// error. Read fills in what the call says; the handler checks routes, names and times. It never puts a phone number or
+	// a text into an observation. Errors say what was wanted, such as: status: want a number, got "x". A signature that
+	// does not hold is ErrSignature.
+	Read func(c *Call) ([]route.Observation, error)
+}
+
+// ErrSignature is a call whose signature is missing or wrong.
+var ErrSignature = errors.New("signature: want a valid one")
+
+// Call is one request as a Format sees it.
+type Call struct {
+	Method string
+	URL    *url.URL // as the request had it
+	Header http.Header
+	Query  url.Values // of the URL
+	Body   []byte     // raw, for signatures; at most 1 MiB
+	Form   url.Values // of the URL, and of the body where it is a form; the body goes first
+	Now    time.Time  // when the call came
+
+	// Route is the route of a connector or SMSC by its provider's id: from the map in the configuration, else the id
+	// itself.
+	Route func(connector string) route.ID
+}

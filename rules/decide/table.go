@@ -1,0 +1,146 @@
+package decide
+
+import (
+	"sort"
+	"time"
+
+	"signalbox/rules/policy"
+	"signalbox/rules/route"
+)
+
+// Table draws up what senders are to see of a state. It is never empty: a lane without an active route gives its traffic
+// to the least bad one.
+func Table(p *policy.Policy, w route.World, now time.Time) route.Table {
+	t := route.Table{Generation: w.Generation, PublishedAt: now.UTC(), Policy: p.Revision}
+	for i := range w.Lanes {
+		if pl := p.Lane(w.Lanes[i].Lane); pl != nil {
+			t.Lanes = append(t.Lanes, laneTable(p, pl, &w.Lanes[i]))
+		}
+	}
+	return t
+}
+
+func laneTable(p *policy.Policy, pl *policy.Lane, l *route.LaneState) route.LaneTable {
+	c := class(p, pl.Class)
+	t := route.LaneTable{Class: pl.Class, Network: pl.Network, Mode: c.Mode, RetryAfter: route.Duration(c.RetryAfter)}
+	order := inOrder(pl, l)
+	shares := laneShares(p, pl, order)
+	for i, s := range order {
+		t.Routes = append(t.Routes, entry(p, pl, s, shares[i]))
+	}
+	return t
+}
+
+func entry(p *policy.Policy, pl *policy.Lane, s *route.State, share int) route.Entry {
+	e := route.Entry{Route: s.Route, Share: share, Phase: s.Phase, Price: p.Route(s.Route).Price(pl.Network).String()}
+	if !s.Since.IsZero() {
+		since := s.Since.UTC()
+		e.Since = &since
+	}
+	if s.Phase != route.Active {
+		e.Reason = &route.Because{Rule: firstRule(s), Decision: s.Decision, Text: s.Text}
+	}
+	return e
+}
+
+func firstRule(s *route.State) string {
+	if len(s.Rules) == 0 {
+		return ""
+	}
+	return s.Rules[0]
+}
+
+// inOrder is the order to try: active routes first, then those on their way back, then the demoted, each in the order of
+// the policy.
+func inOrder(pl *policy.Lane, l *route.LaneState) []*route.State {
+	var order []*route.State
+	for _, id := range pl.Order {
+		if s := l.State(id); s != nil {
+			order = append(order, s)
+		}
+	}
+	sort.SliceStable(order, func(i, j int) bool { return rank(order[i].Phase) < rank(order[j].Phase) })
+	return order
+}
+
+func rank(p route.Phase) int {
+	switch p {
+	case route.Recovering:
+		return 1
+	case route.Demoted:
+		return 2
+	}
+	return 0
+}
+
+// trialShare bounds what recovering and demoted routes get together, so that trials never crowd out what works.
+const trialShare = route.FullShare / 2
+
+// laneShares are the shares of the routes in order. A route on its way back gets the share of its ramp step, of the whole
+// lane under an order and of its own weight under weights; a demoted one keeps its trickle. The rest goes to the first
+// active route under an order, and to all active ones by weight under weights.
+func laneShares(p *policy.Policy, pl *policy.Lane, order []*route.State) []int {
+	shares := make([]int, len(order))
+	trials := 0
+	for i, s := range order {
+		if s.Phase != route.Active {
+			shares[i] = min(trial(p, pl, s), trialShare-trials)
+			trials += shares[i]
+		}
+	}
+	if len(order) == 0 {
+		return shares
+	}
+	if order[0].Phase != route.Active {
+		shares[0] += route.FullShare - trials
+		return shares
+	}
+	spread(shares, order, pl, route.FullShare-trials)
+	return shares
+}
+
+func trial(p *policy.Policy, pl *policy.Lane, s *route.State) int {
+	whole := route.FullShare
+	if pl.Shares != nil {
+		whole = pl.Shares[s.Route]
+	}
+	if s.Phase == route.Demoted {
+		return min(p.Route(s.Route).Trickle, whole)
+	}
+	return rampShare(p, s) * whole / route.FullShare
+}
+
+// rampShare is the share of the ramp step that a recovering route stands on, by the first of its rules that still is in
+// the policy.
+func rampShare(p *policy.Policy, s *route.State) int {
+	for i := range p.Rules {
+		if ramp := p.Rules[i].Promote.Ramp; holds(s, p.Rules[i].Name) && len(ramp) > 0 {
+			return ramp[min(s.Step, len(ramp)-1)]
+		}
+	}
+	return route.FullShare
+}
+
+// spread gives the active routes, which come first, what is left: rounded by the largest remainder, ties by order.
+func spread(shares []int, order []*route.State, pl *policy.Lane, left int) {
+	total, n := 0, 0
+	for ; n < len(order) && order[n].Phase == route.Active; n++ {
+		total += pl.Shares[order[n].Route]
+	}
+	if total == 0 {
+		shares[0] = left
+		return
+	}
+	given := 0
+	byRemainder := make([]int, n)
+	for i := range n {
+		shares[i] = left * pl.Shares[order[i].Route] / total
+		given += shares[i]
+		byRemainder[i] = i
+	}
+	remainder := func(i int) int { return left * pl.Shares[order[i].Route] % total }
+	sort.SliceStable(byRemainder, func(a, b int) bool { return remainder(byRemainder[a]) > remainder(byRemainder[b]) })
+	for _, i := range byRemainder[:left-given] {
+		shares[i]++
+	}
+}

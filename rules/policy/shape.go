@@ -1,0 +1,263 @@
+package policy
+
+import (
+	"time"
+
+	"signalbox/rules/route"
+)
+
+// kind says what a shape is made of.
+type kind int
+
+const (
+	kindObject    kind = iota // a mapping with known keys
+	kindMap                   // a mapping with keys of the author's choice
+	kindList                  //
+	kindText                  // any text
+	kindName                  // text that fits namePattern
+	kindWord                  // one of words
+	kindNetwork               //
+	kindDuration              // bounds are in nanoseconds
+	kindPercent               // bounds are in ten-thousandths
+	kindInteger               //
+	kindNumber                //
+	kindRate                  // "50/s"
+	kindPrice                 // "0.0312 EUR"
+	kindCondition             //
+)
+
+// shape describes one value of a policy: what the parser accepts there and what the JSON Schema says of it.
+type shape struct {
+	kind      kind
+	want      string   // what an author should write, as in "want …"
+	doc       string   // for editors
+	keys      []key    // of an object
+	names     *shape   // of the keys of a map
+	each      *shape   // of the values of a map or list
+	words     []string // of a word
+	min, max  int64    // of a value, or the least and most entries of a map or list
+	byDefault string   // as an author would write it; "" is none
+	either    []string // keys of an object of which exactly one is wanted
+}
+
+// key is one key of an object.
+type key struct {
+	name     string
+	shape    *shape
+	required bool
+	refused  bool // known, and not supported by this version
+}
+
+// namePattern is what ids and names of the author's choice look like.
+const namePattern = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
+
+const (
+	maxRoutes     = 10_000
+	maxLanes      = 10_000
+	maxRules      = 1_000
+	maxLaneRoutes = 100
+	maxListed     = 1_000 // networks, prices and the like of one route
+	maxText       = 256   // bytes
+	maxRamp       = 20
+
+	day = 24 * time.Hour
+)
+
+func object(want, doc string, keys ...key) *shape {
+	return &shape{kind: kindObject, want: want, doc: doc, keys: keys}
+}
+
+func required(name string, s *shape) key { return key{name: name, shape: s, required: true} }
+func optional(name string, s *shape) key { return key{name: name, shape: s} }
+func refused(name string) key            { return key{name: name, refused: true} }
+
+func listOf(each *shape, least, most int64, want, doc string) *shape {
+	return &shape{kind: kindList, each: each, min: least, max: most, want: want, doc: doc}
+}
+
+func mapOf(names, each *shape, least, most int64, want, doc string) *shape {
+	return &shape{kind: kindMap, names: names, each: each, min: least, max: most, want: want, doc: doc}
+}
+
+func text(want, doc string) *shape { return &shape{kind: kindText, want: want, doc: doc} }
+
+func name(want, doc string) *shape { return &shape{kind: kindName, want: want, doc: doc} }
+
+func word(doc string, words ...string) *shape {
+	return &shape{kind: kindWord, want: alternatives(words), doc: doc, words: words}
+}
+
+func durationFrom(least, most time.Duration, doc string) *shape {
+	return &shape{kind: kindDuration, want: "a duration such as 30s", doc: doc, min: int64(least), max: int64(most)}
+}
+
+func percentFrom(least, most int64, doc string) *shape {
+	return &shape{kind: kindPercent, want: "a share such as 60%", doc: doc, min: least, max: most}
+}
+
+func integerFrom(least, most int64, doc string) *shape {
+	return &shape{kind: kindInteger, want: "a whole number", doc: doc, min: least, max: most}
+}
+
+func numberFrom(least, most int64, want, doc string) *shape {
+	return &shape{kind: kindNumber, want: want, doc: doc, min: least, max: most}
+}
+
+func (s *shape) or(def string) *shape {
+	t := *s
+	t.byDefault = def
+	return &t
+}
+
+func (s *shape) says(doc string) *shape {
+	t := *s
+	t.doc = doc
+	return &t
+}
+
+func (s *shape) exactlyOne(keys ...string) *shape {
+	s.either = keys
+	return s
+}
+
+// key returns what is known of the key called name, or nil.
+func (s *shape) key(name string) *key {
+	for i := range s.keys {
+		if s.keys[i].name == name {
+			return &s.keys[i]
+		}
+	}
+	return nil
+}
+
+// known are the names of the keys that this version supports.
+func (s *shape) known() []string {
+	var out []string
+	for _, k := range s.keys {
+		if !k.refused {
+			out = append(out, k.name)
+		}
+	}
+	return out
+}
+
+var (
+	routeName = name("a route id", "Id of a route declared under routes.")
+	className = name("a class", "A class declared under classes.")
+	laneClass = &shape{kind: kindName, want: `a class declared under classes, or "*"`, words: []string{"*"},
+		doc: `A class declared under classes; "*" is every class.`}
+	network = &shape{kind: kindNetwork, want: `a network such as "234-15", a country such as "GB", or "*"`,
+		doc: `An MCC-MNC such as 234-15, a country by its two letters such as GB, or "*" for everywhere.`}
+	mode = word("What may be done with a verdict: observe records it, propose waits for a person, act changes the table. "+
+		"Of the modes of a lane's class, of a rule and of the command line the most careful wins.",
+		string(route.Observe), string(route.Propose), string(route.Act))
+)
+
+var policyShape = object("a policy", "Routes, traffic classes, lanes, rules and guards of signalbox. All files of a policy are merged.",
+	optional("version", &shape{kind: kindInteger, want: "1", min: 1, max: 1, doc: "Version of this format, in at least one of the files."}),
+	optional("routes", mapOf(name("a route id", "Id of the route, as senders see it."), routeShape, 0, maxRoutes,
+		"routes by their ids", "The ways to deliver messages.")),
+	optional("classes", mapOf(laneClass.says("Name of the class."), classShape, 0, 1000,
+		"classes by their names", "How each class of traffic is treated.")),
+	optional("lanes", listOf(laneShape, 0, maxLanes, "a list of lanes", "Which routes serve a class to a network.")),
+	optional("rules", listOf(ruleShape, 0, maxRules, "a list of rules", "When to demote a route and when to let it back.")),
+	optional("guards", guardsShape),
+	optional("unknown_after", unknownAfter.or("2m")),
+	optional("approval", approval.or("15m")),
+	refused("windows"),
+)
+
+var (
+	unknownAfter = durationFrom(time.Second, day, "How long a condition may stay unknown before it is reported.")
+	approval     = durationFrom(time.Second, 30*day, "How long a proposal waits for a person before it expires.")
+)
+
+var routeShape = object("a route such as {provider: acme, networks: [GB]}", "One way to deliver messages: an account at a carrier or provider.",
+	required("provider", name("the name of the provider", "The company behind the route.")),
+	required("networks", listOf(network, 1, maxListed, "a list of networks", "Where the route may be used.")),
+	optional("capacity", &shape{kind: kindRate, want: "messages in a time, such as 50/s, 600/m or 9000/h", doc: "What the route can carry, in messages a second (/s), minute (/m) or hour (/h)."}),
+	optional("price", mapOf(network, &shape{kind: kindPrice, want: "a price such as 0.0312 EUR", doc: "Price of one message: a decimal amount and a currency."},
+		0, maxListed, "prices by network, such as {GB: 0.0312 EUR}", "Price of one message by network; the most specific network counts.")),
+	optional("trickle", percentFrom(0, 5000, "Share of its traffic that the route keeps while demoted, so that evidence stays fresh.").or("0%")),
+	optional("senders", mapOf(className, listOf(network, 0, maxListed, "a list of networks", "Networks in which sender IDs are registered."),
+		0, maxListed, "networks by class, such as {otp: [GB]}", "Where sender IDs are registered, by class, and the route may thus be a fallback. A class that is absent is registered everywhere.")),
+	optional("tags", mapOf(text("the name of a tag", "Name of the tag."), text("text", "Value of the tag."),
+		0, 100, "texts by name, such as {tier: gold}", `Free words that conditions can read, as in route.tags["tier"] == "gold".`)),
+)
+
+var classShape = object("a class such as {mode: observe, within: 30s}", "How a class of traffic is treated.",
+	optional("mode", mode.or(string(route.Observe))),
+	optional("within", durationFrom(time.Second, 30*day, "The time in which a message should arrive.")),
+	optional("objective", percentFrom(1, 10000, "The share of messages that should arrive within that time.")),
+	optional("select", word("How lanes choose among their routes: the first active one of an order, or all by share. "+
+		"Where it is absent, a lane with share is weighted.", string(Ordered), string(Weighted))),
+	optional("retry_after", durationFrom(0, day, "When a sender that heard nothing may try the next route.")),
+	optional("receipt_deadline", durationFrom(0, 30*day, "Missing receipts younger than this are ignored. Default 0s where within is under 5m, else 5m.")),
+	optional("unknown_after", unknownAfter),
+	optional("approval", approval),
+)
+
+var laneShape = object("a lane such as {class: otp, network: GB, order: [acme-uk, bolt-uk]}", "Which routes serve a class to a network.",
+	required("class", laneClass),
+	required("network", network),
+	optional("order", listOf(routeName, 1, maxLaneRoutes, "a list of route ids", "Routes, the most wanted first.")),
+	optional("share", mapOf(routeName, numberFrom(0, 1_000_000, "a weight such as 60", "Weight of the route."), 1, maxLaneRoutes,
+		"weights by route id, such as {acme-uk: 60, bolt-uk: 40}", "Routes with their weights; only their proportions count.")),
+).exactlyOne("order", "share")
+
+var ruleShape = object("a rule with name, class, demote and promote", "A named pair of conditions: when to demote a route and when to let it back.",
+	required("name", name("the name of the rule", "Name of the rule, in decisions and alerts.")),
+	required("class", listOf(laneClass, 1, 1000, `a list of classes such as [otp], or ["*"]`, "Classes whose lanes the rule judges.")),
+	optional("per", word("What the rule judges: each route in each lane.", "lane").or("lane")),
+	optional("mode", mode),
+	required("demote", demoteShape),
+	required("promote", promoteShape),
+	optional("hold_down", holdDownShape),
+)
+
+var demoteShape = object("when to demote, such as {when: delivery.evidence >= 12.0}", "When a route leaves a lane.",
+	required("when", condition),
+	optional("for", lasting.or("0s")),
+)
+
+var promoteShape = object("when a demoted route may come back, such as {when: delivery.recovered >= 4.6}", "When a demoted route comes back.",
+	required("when", condition),
+	optional("for", lasting.or("0s")),
+	optional("ramp", listOf(percentFrom(1, route.FullShare, "Share of its traffic that the route gets."), 1, maxRamp,
+		"rising shares such as [5%, 25%, 100%]", "Shares of the way back, rising to 100%; each step needs the condition again. Default [100%].")),
+	optional("step", durationFrom(0, day, "How long the route stays at each share of the ramp at least.").or("2m")),
+	optional("mode", mode),
+)
+
+var (
+	condition = &shape{kind: kindCondition, want: "a condition such as delivery.evidence >= 12.0",
+		doc: "A condition over signals, such as delivery.evidence >= 12.0 && delivery.messages >= 5.0. A part that is not known makes the condition unknown, unless the rest decides it."}
+	lasting = durationFrom(0, day, "How long the condition must have been known and true.")
+)
+
+var holdDownShape = object("hold_down such as {base: 5m, factor: 2, max: 4h, decay: 6h}", "How long a demoted route stays out at least: base × factor^relapses.",
+	optional("base", durationFrom(0, 30*day, "The hold-down of a first demotion.").or("5m")),
+	optional("factor", numberFrom(1, 100, "a factor of 1 or more", "By what each relapse multiplies it.").or("2")),
+	optional("max", durationFrom(0, 30*day, "The longest hold-down. Default 4h, or base where that is longer.")),
+	optional("decay", durationFrom(0, 365*day, "A demotion within this time of the last promotion is a relapse.").or("6h")),
+)
+
+var guardsShape = object("guards such as {min_active: 1, settle: 60s}", "Safety rules over the state that a change would leave.",
+	optional("min_active", integerFrom(1, maxLaneRoutes, "Routes that stay active in every lane; 1 cannot be lowered.").or("1")),
+	optional("common_cause", object("common_cause such as {share: 60%, wait: 60s}", "Holds demotions while much of a lane suffers at once.",
+		optional("share", percentFrom(1, route.FullShare, "Share of the lane's routes that suffer.").or("60%")),
+		optional("wait", guardWait("How long an unclear comparison holds a demotion.").or("60s")))),
+	optional("corroborate", object("corroborate such as {class: [otp], wait: 40s}", "Asks a second channel before missing or late receipts alone demote. Absent, it is off.",
+		required("class", listOf(laneClass, 1, 1000, `a list of classes such as [otp], or ["*"]`, "Classes to which it applies.")),
+		optional("signals", listOf(word("Evidence that needs a second channel.", "silence", "latency"), 1, 2, "a list of silence and latency", "Evidence that needs a second channel. Default both.")),
+		optional("wait", guardWait("How long to wait for the second channel.").or("40s")))),
+	optional("velocity", object("velocity such as {changes: 2, in: 10m}", "Bounds the changes of a lane.",
+		optional("changes", integerFrom(1, 1000, "Changes of one lane in that time.").or("2")),
+		optional("in", durationFrom(time.Second, 30*day, "The time in which they are counted.").or("10m")))),
+	optional("settle", guardWait("Rest of a lane after a change.").or("60s")),
+	refused("max_demoted"),
+	refused("capacity"),
+	refused("price_rise"),
+)
+
+func guardWait(doc string) *shape { return durationFrom(0, day, doc) }

@@ -1,0 +1,104 @@
+package route
+
+import "time"
+
+// Phase is where a route stands in a lane by the rules' verdicts.
+type Phase string
+
+// The phases. The empty phase is Active.
+const (
+	Active     Phase = "active"
+	Recovering Phase = "recovering" // ramping back
+	Demoted    Phase = "demoted"
+)
+
+// Admin is an operator's word on a route in a lane; it stands beside the phase and is never mixed with it.
+type Admin string
+
+// The admin states. The empty one is AdminAuto.
+const (
+	AdminAuto    Admin = "auto"
+	AdminPinned  Admin = "pinned"
+	AdminDrained Admin = "drained"
+)
+
+// Clock counts how long one condition of one rule has been known and true. Time in which it was not known does not
+// count, and does not end it.
+type Clock struct {
+	Rule    string    `json:"rule"`
+	Verdict Verdict   `json:"verdict"`
+	Held    Duration  `json:"held"` // counted up to At
+	At      time.Time `json:"at"`
+	True    bool      `json:"true"` // whether the condition was known and true at At
+}
+
+// Hold is a change that guards hold back, and since when each has had its say.
+type Hold struct {
+	Rule    string    `json:"rule"`
+	Verdict Verdict   `json:"verdict"`
+	Guard   string    `json:"guard"` // the one that held it last
+	Reason  Reason    `json:"reason"`
+	Since   time.Time `json:"since"`
+	Seen    time.Time `json:"seen"` // when it was last held
+	Why     string    `json:"why"`
+	Frees   string    `json:"frees"` // what would free it
+}
+
+// State is all that is remembered of a route in a lane between two judgements.
+type State struct {
+	Route      ID        `json:"route"`
+	Phase      Phase     `json:"phase"`
+	Since      time.Time `json:"since"`                 // when the phase or the ramp step began; zero where it never changed
+	Step       int       `json:"step,omitempty"`        // index in the ramp while recovering
+	Rules      []string  `json:"rules,omitempty"`       // the rules that demoted it and have not promoted it, by name
+	HoldUntil  time.Time `json:"hold_until"`            // no promotion before this moment
+	Relapses   int       `json:"relapses,omitempty"`    // demotions soon after a promotion, in a row
+	PromotedAt time.Time `json:"promoted_at"`           // when it last became active again
+	Accused    Accused   `json:"accused"`               // what it has to recover from
+	Decision   string    `json:"decision,omitempty"`    // the decision that brought it here
+	Text       string    `json:"text,omitempty"`        // that decision's sentence
+	Clocks     []Clock   `json:"clocks,omitempty"`      // by rule, demote before promote
+	Hold       *Hold     `json:"hold,omitempty"`        // a change that is being held back now
+	Proposal   string    `json:"proposal,omitempty"`    // the decision that waits for a person
+	ExpiresAt  time.Time `json:"expires_at"`            // when the proposal expires
+	Shadow     string    `json:"shadow,omitempty"`      // the rule whose observed verdict has been recorded
+	Unknown    time.Time `json:"unknown_since"`         // since when a rule could not be judged; zero where all can be
+	UnknownFor string    `json:"unknown_for,omitempty"` // the rule that cannot, and why
+	Alerted    bool      `json:"alerted,omitempty"`     // whether the journal has been told of Unknown
+}
+
+// LaneState is all that is remembered of a lane between two judgements.
+type LaneState struct {
+	Lane    Lane        `json:"lane"`
+	Routes  []State     `json:"routes"`            // by id
+	Changes []time.Time `json:"changes,omitempty"` // moments of the last enforced changes, oldest first; bounded by the velocity guard's window
+}
+
+// State of the route id, or nil where the lane does not have it.
+func (l *LaneState) State(id ID) *State {
+	for i := range l.Routes {
+		if l.Routes[i].Route == id {
+			return &l.Routes[i]
+		}
+	}
+	return nil
+}
+
+// World is the whole state of the control plane: what must outlive a restart.
+type World struct {
+	Generation Generation  `json:"generation"`
+	Ordinal    uint64      `json:"ordinal"` // of the last decision recorded under Generation
+	Policy     string      `json:"policy"`  // revision of the policy that Lanes were judged by
+	At         time.Time   `json:"at"`      // moment of the last judgement
+	Lanes      []LaneState `json:"lanes"`   // in the order of the policy
+}
+
+// Lane returns the state of lane l, or nil where there is none.
+func (w *World) Lane(l Lane) *LaneState {
+	for i := range w.Lanes {
+		if w.Lanes[i].Lane == l {
+			return &w.Lanes[i]
+		}
+	}
+	return nil
+}

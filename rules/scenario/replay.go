@@ -1,0 +1,76 @@
+package scenario
+
+import (
+	"time"
+
+	"signalbox/rules/decide"
+	"signalbox/rules/policy"
+	"signalbox/rules/route"
+	"signalbox/rules/signal"
+)
+
+// Replay decides over recorded observations in the time of the observations.
+type Replay struct {
+	engine  Engine
+	now     time.Time // the latest time observed
+	next    time.Time // of the next round
+	started bool
+	emit    func(decide.Outcome)
+}
+
+// idleRounds bounds the rounds judged over a stretch without observations; a longer one is jumped over, as nothing that
+// needs observations can change in it.
+const idleRounds = 24 * 60 * 60 / 5
+
+// NewReplay returns a replay under policy p that hands each round which led to something to emit.
+func NewReplay(p *policy.Policy, o signal.Options, mode route.Mode, emit func(decide.Outcome)) *Replay {
+	r := &Replay{engine: Engine{Book: signal.New(o), Mode: mode}, emit: emit}
+	r.engine.Use(p)
+	return r
+}
+
+// Engine is the engine that replays.
+func (r *Replay) Engine() *Engine { return &r.engine }
+
+// Observe takes the next observation, judging first all rounds that lie before it.
+func (r *Replay) Observe(o *route.Observation) {
+	if !r.started {
+		r.start(o.Time)
+	}
+	if o.Time.After(r.now) {
+		r.rounds(o.Time)
+		r.now = o.Time
+	}
+	r.engine.Book.Observe(o, r.now)
+}
+
+func (r *Replay) start(at time.Time) {
+	r.started, r.now = true, at
+	r.next = at.Truncate(signal.Tick).Add(signal.Tick)
+	r.keep(r.engine.Adopt(r.engine.Policy, at))
+}
+
+// rounds judges at every tick up to a moment.
+func (r *Replay) rounds(to time.Time) {
+	if gap := to.Sub(r.next); gap > idleRounds*signal.Tick {
+		r.next = to.Truncate(signal.Tick)
+	}
+	for !r.next.After(to) {
+		r.keep(r.engine.Round(r.next, false))
+		r.next = r.next.Add(signal.Tick)
+	}
+}
+
+// End judges the round that the last observation lies in.
+func (r *Replay) End() {
+	if r.started {
+		r.rounds(r.next)
+	}
+}
+
+func (r *Replay) keep(o decide.Outcome) {
+	r.engine.Keep(o)
+	if len(o.Decisions) > 0 || o.Table != nil {
+		r.emit(o)
+	}
+}

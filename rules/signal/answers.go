@@ -1,0 +1,108 @@
+package signal
+
+import (
+	"time"
+
+	"signalbox/rules/route"
+)
+
+// answers counts what a route answered to submits, over one to two minutes of its source's time.
+type answers struct {
+	turn int64 // minute of now
+	now  answered
+	was  answered
+}
+
+type answered struct {
+	all, refused, throttled, timeouts uint32
+	latency                           [len(latencyEdges) + 1]uint32
+}
+
+// latencyEdges are the upper edges, in seconds, that answer times are counted by.
+var latencyEdges = [...]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
+
+func (a *answers) note(o *route.Observation) {
+	a.rotate(floorDiv(o.Time.Unix(), 60))
+	a.now.all++
+	switch {
+	case o.Result == route.TimedOut:
+		a.now.timeouts++
+	case o.Result == route.Refused && o.Fault == route.FaultCapacity:
+		a.now.throttled++
+	case o.Result == route.Refused && o.Fault == route.FaultRoute:
+		a.now.refused++
+	}
+	if o.Latency > 0 {
+		a.now.latency[edge(latencyEdges[:], o.Latency.Seconds())]++
+	}
+}
+
+func (a *answers) rotate(minute int64) {
+	switch {
+	case minute <= a.turn:
+		return
+	case minute == a.turn+1:
+		a.was = a.now
+	default:
+		a.was = answered{}
+	}
+	a.now, a.turn = answered{}, minute
+}
+
+// edge is the index of the first edge that v does not exceed, len(edges) where there is none.
+func edge(edges []float64, v float64) int {
+	for i, e := range edges {
+		if v <= e {
+			return i
+		}
+	}
+	return len(edges)
+}
+
+func (a *answered) add(b *answered) {
+	a.all += b.all
+	a.refused += b.refused
+	a.throttled += b.throttled
+	a.timeouts += b.timeouts
+	for i, n := range b.latency {
+		a.latency[i] += n
+	}
+}
+
+// p95 is the upper edge of the answer time below which 95 of 100 answers lie.
+func (a *answered) p95() time.Duration {
+	total, sum := uint32(0), uint32(0)
+	for _, n := range a.latency {
+		total += n
+	}
+	for i, n := range a.latency {
+		if sum += n; total > 0 && float64(sum) >= 0.95*float64(total) {
+			return seconds(latencyEdges[min(i, len(latencyEdges)-1)])
+		}
+	}
+	return 0
+}
+
+// submits is the signal of what the keys of a place answered to submits.
+func submits(keys []*key, at time.Time, q route.Quality) route.Submit {
+	var sum answered
+	for _, k := range keys {
+		k.answers.rotate(floorDiv(at.Unix(), 60))
+		sum.add(&k.answers.now)
+		sum.add(&k.answers.was)
+	}
+	s := route.Submit{Quality: q, Messages: float64(sum.all)}
+	if !q.Known {
+		return s
+	}
+	if sum.all == 0 {
+		s.Quality = route.Quality{Cause: "no submits in the last minute", Age: q.Age}
+		return s
+	}
+	n := float64(sum.all)
+	s.Refused, s.Throttled, s.Timeouts = float64(sum.refused)/n, float64(sum.throttled)/n, float64(sum.timeouts)/n
+	s.P95 = route.Duration(sum.p95())
+	return s
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,235 @@
+package signal
+
+import "math"
+
+// A cohort is the messages submitted on one key in one span of time. What came back later counts into the cohort of its
+// submit, so cohorts of several nodes merge by addition.
+
+// Fields of a cohort.
+const (
+	fieldSubmitted = iota // submits, those refused by the route's fault included, throttled ones not
+	fieldFailed           // final failures: receipts that say so, and submits refused by the route's fault
+	fieldThrottled        // submits refused because it was too much at once
+	fieldConverted        // conversions
+	fieldDelivered        // receipts that say delivered, by age: nine fields from here on
+	fields         = fieldDelivered + len(receiptAges) + 1
+)
+
+// receiptAges are the upper edges, in seconds, of the ages that delivered receipts are counted by; the last count is of
+// all older ones.
+var receiptAges = [...]float64{2, 5, 10, 20, 30, 60, 120, 300}
+
+// ageField is the field that counts a delivered receipt of the given age in seconds.
+func ageField(age float64) int {
+	for i, edge := range receiptAges {
+		if age <= edge {
+			return fieldDelivered + i
+		}
+	}
+	return fields - 1
+}
+
+// Counts are the fields of one cohort, or of several merged ones.
+type Counts [fields]uint32
+
+func (c *Counts) add(d *Counts) {
+	for i := range c {
+		c[i] = saturate(uint64(c[i]) + uint64(d[i]))
+	}
+}
+
+func (c *Counts) empty() bool { return *c == Counts{} }
+
+// delivered is the number of messages that came back delivered.
+func (c *Counts) delivered() float64 {
+	n := uint64(0)
+	for _, d := range c[fieldDelivered:] {
+		n += uint64(d)
+	}
+	return float64(n)
+}
+
+func saturate(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
+
+// The layout of a ring: cohorts of 5 s for ten minutes, of 1 min for the hour before, of 10 min for the six before that.
+const (
+	tickSeconds   = 5
+	fineSlots     = 120
+	midSlots      = 60
+	coarseSlots   = 36
+	ticksPerMid   = 12
+	ticksPerTen   = 120
+	midOffset     = fineSlots
+	coarseOffset  = fineSlots + midSlots
+	slots         = fineSlots + midSlots + coarseSlots
+	ringSpan      = fineSlots + midSlots*ticksPerMid + coarseSlots*ticksPerTen // ticks
+	narrowMaximum = math.MaxUint16
+)
+
+// ring holds the cohorts of one key: 216 of 26 bytes, or of 52 once one count has outgrown 16 bits.
+type ring struct {
+	head   int64 // tick of the newest cohort, in ticks since the Unix epoch
+	narrow *[slots][fields]uint16
+	wide   *[slots]Counts
+}
+
+func newRing(head int64) *ring {
+	return &ring{head: head, narrow: new([slots][fields]uint16)}
+}
+
+// midHead is the newest minute whose cohorts have begun to leave the fine part.
+func (r *ring) midHead() int64 { return floorDiv(r.head-fineSlots, ticksPerMid) }
+
+// coarseHead is the newest ten minutes whose cohorts have begun to leave the middle part.
+func (r *ring) coarseHead() int64 { return floorDiv(r.midHead()-midSlots, ticksPerTen/ticksPerMid) }
+
+// slot is where the cohort of a tick stands, or -1 where it is older than the ring or newer than its head.
+func (r *ring) slot(tick int64) int {
+	if tick > r.head {
+		return -1
+	}
+	if tick > r.head-fineSlots {
+		return int(mod(tick, fineSlots))
+	}
+	mid := floorDiv(tick, ticksPerMid)
+	if mid > r.midHead()-midSlots {
+		return midOffset + int(mod(mid, midSlots))
+	}
+	coarse := floorDiv(tick, ticksPerTen)
+	if coarse > r.coarseHead()-coarseSlots {
+		return coarseOffset + int(mod(coarse, coarseSlots))
+	}
+	return -1
+}
+
+// bump adds one to a field of the cohort of a tick. It reports false where the cohort is no longer, or not yet, held.
+func (r *ring) bump(tick int64, field int) bool {
+	s := r.slot(tick)
+	if s < 0 {
+		return false
+	}
+	if r.wide != nil {
+		r.wide[s][field] = saturate(uint64(r.wide[s][field]) + 1)
+		return true
+	}
+	if r.narrow[s][field] == narrowMaximum {
+		r.widen()
+		return r.bump(tick, field)
+	}
+	r.narrow[s][field]++
+	return true
+}
+
+func (r *ring) widen() {
+	if r.wide != nil {
+		return
+	}
+	r.wide = new([slots]Counts)
+	for s := range r.narrow {
+		r.wide[s] = r.at(s)
+	}
+	r.narrow = nil
+}
+
+// at is what stands in a slot.
+func (r *ring) at(s int) Counts {
+	if r.narrow == nil {
+		return r.wide[s]
+	}
+	var c Counts
+	for i, n := range r.narrow[s] {
+		c[i] = uint32(n)
+	}
+	return c
+}
+
+// merge adds counts to a slot.
+func (r *ring) merge(s int, c *Counts) {
+	if r.narrow != nil && !fits(r.at(s), c) {
+		r.widen()
+	}
+	if r.wide != nil {
+		r.wide[s].add(c)
+		return
+	}
+	for i := range c {
+		r.narrow[s][i] += uint16(c[i])
+	}
+}
+
+func fits(a Counts, b *Counts) bool {
+	for i := range a {
+		if uint64(a[i])+uint64(b[i]) > narrowMaximum {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *ring) clear(s int) {
+	if r.narrow != nil {
+		r.narrow[s] = [fields]uint16{}
+	} else {
+		r.wide[s] = Counts{}
+	}
+}
+
+// take empties a slot and returns what stood there.
+func (r *ring) take(s int) Counts {
+	c := r.at(s)
+	if !c.empty() {
+		r.clear(s)
+	}
+	return c
+}
+
+// advance moves the head to a tick. Cohorts that leave the fine part merge into their minute, and those into their ten
+// minutes; mature is told of each minute as it leaves the middle part, 70 minutes after its submits.
+func (r *ring) advance(to int64, mature func(minute int64, c *Counts)) {
+	if to-r.head > ringSpan+fineSlots {
+		r.skip(to, mature)
+		return
+	}
+	for r.head < to {
+		r.step(mature)
+	}
+}
+
+// skip advances over more than the whole ring: everything in it matures and leaves.
+func (r *ring) skip(to int64, mature func(int64, *Counts)) {
+	for end := r.head + fineSlots + midSlots*ticksPerMid + ticksPerMid; r.head < end; {
+		r.step(mature)
+	}
+	*r = *newRing(to)
+}
+
+// step moves the head by one tick, emptying whatever stands where newer cohorts will.
+func (r *ring) step(mature func(int64, *Counts)) {
+	midBefore, coarseBefore := r.midHead(), r.coarseHead()
+	r.head++
+	if mid := r.midHead(); mid > midBefore {
+		s := midOffset + int(mod(mid, midSlots))
+		leaving := r.take(s)
+		if coarse := r.coarseHead(); coarse > coarseBefore {
+			r.clear(coarseOffset + int(mod(coarse, coarseSlots)))
+		}
+		if minute := mid - midSlots; !leaving.empty() {
+			mature(minute, &leaving)
+			r.merge(coarseOffset+int(mod(floorDiv(minute, ticksPerTen/ticksPerMid), coarseSlots)), &leaving)
+		}
+	}
+	s := int(mod(r.head, fineSlots))
+	if c := r.take(s); !c.empty() {
+		r.merge(midOffset+int(mod(floorDiv(r.head-fineSlots, ticksPerMid), midSlots)), &c)
+	}
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func mod(a, b int64) int64 { return a - floorDiv(a, b)*b }
