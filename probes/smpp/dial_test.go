@@ -165,7 +165,6 @@ func TestEachBind(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	certificate, roots := selfSigned(t, "smsc.example", net.IPv4(127, 0, 0, 1))
-	smsc := startSMSC(t, smsctest.Options{TLS: &tls.Config{Certificates: []tls.Certificate{certificate}}})
 	tests := []struct {
 		name   string
 		config *tls.Config
@@ -179,6 +178,7 @@ func TestTLS(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			leavesNoGoroutine(t)
+			smsc := startSMSC(t, smsctest.Options{TLS: &tls.Config{Certificates: []tls.Certificate{certificate}}})
 			o := options(smsc.Addr())
 			o.TLS = test.config
 			s, err := Dial(within(t, patience), o)

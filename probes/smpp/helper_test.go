@@ -186,7 +186,7 @@ func (p *peer) bind() {
 func (p *peer) want(id pdu.ID, status Status, seq uint32) frame {
 	f := p.read()
 	if f.id != id || f.status != status || f.seq != seq {
-		p.t.Errorf("peer read %#x status %#x seq %d, want %#x status %#x seq %d", f.id, f.status, f.seq, id, status, seq)
+		p.t.Errorf("peer read %s status %v seq %d, want %s status %v seq %d", f.id, f.status, f.seq, id, status, seq)
 	}
 	return f
 }

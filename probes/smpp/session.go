@@ -56,7 +56,8 @@ type Session struct {
 	err     error // set once, before done is closed
 }
 
-// outgoing is a frame for the writer; where last is set, the session ends with it once the frame is written.
+// outgoing is a frame for the writer; where last is set, the session ends with it once the frame is written, or could
+// not be.
 type outgoing struct {
 	octets []byte
 	last   error
@@ -275,12 +276,13 @@ func (s *Session) writeLoop() {
 	for {
 		select {
 		case o := <-s.out:
-			if err := s.write(o.octets); err != nil {
-				s.end(fmt.Errorf("write: %w", err), s.raw)
-				return
-			}
+			err := s.write(o.octets)
 			if o.last != nil {
 				s.end(o.last, s.raw)
+				return
+			}
+			if err != nil {
+				s.end(fmt.Errorf("write: %w", err), s.raw)
 				return
 			}
 		case <-s.done:
@@ -303,12 +305,15 @@ func (s *Session) readLoop() {
 	for {
 		f, err := s.read(in)
 		if errors.Is(err, ErrFraming) {
-			s.reply(outgoing{octets: encodeFrame(pdu.GenericNACKID, StatusInvCmdLen, f.seq), last: err})
-			<-s.done
+			s.finish(outgoing{octets: encodeFrame(pdu.GenericNACKID, StatusInvCmdLen, f.seq), last: err})
 			return
 		}
 		if err != nil {
 			s.end(fmt.Errorf("read: %w", err), s.raw)
+			return
+		}
+		if f.id == pdu.UnbindID {
+			s.finish(outgoing{octets: encodeFrame(pdu.UnbindRespID, StatusOK, f.seq), last: ErrPeerUnbound})
 			return
 		}
 		s.handle(f)
@@ -340,8 +345,6 @@ func (s *Session) handle(f frame) {
 		s.deliver(f)
 	case f.id == pdu.EnquireLinkID:
 		s.reply(outgoing{octets: encodeFrame(pdu.EnquireLinkRespID, StatusOK, f.seq)})
-	case f.id == pdu.UnbindID:
-		s.reply(outgoing{octets: encodeFrame(pdu.UnbindRespID, StatusOK, f.seq), last: ErrPeerUnbound})
 	case f.id == pdu.AlertNotificationID || f.id == pdu.OutbindID:
 		// They have no response.
 	default:
@@ -353,6 +356,13 @@ func (s *Session) handle(f frame) {
 // reply waits at most until the session ends, which a writer that stands still brings about by itself.
 func (s *Session) reply(o outgoing) {
 	_ = s.send(context.Background(), o)
+}
+
+// finish sends the last frame and leaves the end to the writer: reading on, the reader might see the peer hang up first
+// and call that the cause.
+func (s *Session) finish(o outgoing) {
+	s.reply(o)
+	<-s.done
 }
 
 func (s *Session) deliver(f frame) {

@@ -271,6 +271,7 @@ func TestGenericNack(t *testing.T) {
 func TestRequestsThatAreNotForUs(t *testing.T) {
 	leavesNoGoroutine(t)
 	const broadcastSM, undefined pdu.ID = 0x111, 0x7777
+	answered := make(chan struct{})
 	addr := startPeer(t, func(p *peer) {
 		p.bind()
 		p.write(
@@ -283,9 +284,11 @@ func TestRequestsThatAreNotForUs(t *testing.T) {
 		p.want(pdu.GenericNACKID, StatusInvCmdID, 3)
 		p.want(pdu.GenericNACKID, StatusInvCmdID, 0)
 		p.want(pdu.GenericNACKID, StatusInvCmdID, 4)
+		close(answered)
 		p.linger()
 	})
 	s := dial(t, options(addr))
+	<-answered
 	enquire(t, s)
 	if n := s.Stats().Unknown; n != 3 {
 		t.Errorf("unknown: got %d, want 3", n)
@@ -353,6 +356,7 @@ func TestDeliveriesOutOfTheOrdinary(t *testing.T) {
 
 func TestDeliveriesAreAcknowledgedAsTheyCame(t *testing.T) {
 	leavesNoGoroutine(t)
+	answered := make(chan struct{})
 	addr := startPeer(t, func(p *peer) {
 		p.bind()
 		p.write(
@@ -366,14 +370,16 @@ func TestDeliveriesAreAcknowledgedAsTheyCame(t *testing.T) {
 			seq uint32
 		}{{pdu.DeliverSMRespID, 0}, {pdu.DataSMRespID, 77}, {pdu.DeliverSMRespID, 78}, {pdu.DeliverSMRespID, 79}} {
 			if f := p.want(want.id, StatusOK, want.seq); !bytes.Equal(f.octets[16:], []byte{0}) {
-				p.t.Errorf("body of %#x: got %x, want an empty message_id", f.id, f.octets[16:])
+				p.t.Errorf("body of %s: got %x, want an empty message_id", f.id, f.octets[16:])
 			}
 		}
+		close(answered)
 		p.linger()
 	})
 	o := options(addr)
 	o.DeliveryBuffer = 1
 	s := dial(t, o)
+	<-answered
 	enquire(t, s)
 	if got, want := s.Stats(), (Stats{Dropped: 2, Malformed: 1}); got != want {
 		t.Errorf("stats: got %+v, want %+v", got, want)
@@ -444,7 +450,7 @@ func TestGarbage(t *testing.T) {
 				p.bind()
 				p.write(test.octets)
 				if f := p.read(); f.id != pdu.GenericNACKID || f.status != StatusInvCmdLen {
-					p.t.Errorf("peer read %#x status %v, want a generic_nack with %v", f.id, f.status, StatusInvCmdLen)
+					p.t.Errorf("peer read %s status %v, want a generic_nack with %v", f.id, f.status, StatusInvCmdLen)
 				}
 			})
 			if err := awaitEnd(t, dial(t, options(addr))); !errors.Is(err, ErrFraming) {

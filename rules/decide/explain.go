@@ -141,7 +141,7 @@ func (l *lane) where(i int) string {
 func (l *lane) next(i int, rules []RuleView) string {
 	s := &l.state.Routes[i]
 	switch {
-	case s.Hold != nil:
+	case s.Hold != nil && l.now.Sub(s.Hold.Seen) <= pauseEnds:
 		return fmt.Sprintf("%s by %s is held by %s: %s; what would free it: %s", s.Hold.Verdict, s.Hold.Rule, s.Hold.Guard, s.Hold.Why, s.Hold.Frees)
 	case !s.Unknown.IsZero():
 		return "nothing until it can be judged; " + s.UnknownFor

@@ -110,7 +110,7 @@ func (l *lane) commonCause(c change) route.GuardResult {
 	if suffering > 1 && float64(suffering) >= g.Share*float64(compared) {
 		return holdsBack("one route of the lane being proven better", "%d of %d routes of the lane have the same trouble: the destination is bad, or the observer", suffering, compared)
 	}
-	if waited := l.waited(c, guardCommonCause); waited < g.Wait {
+	if waited := l.waited(c); waited < g.Wait {
 		return holdsBack("one route being proven better, or "+route.Duration(g.Wait-waited).String()+" more without an answer", "no other route is proven better yet")
 	}
 	return passes("no other route showed the same trouble within %s", route.Duration(g.Wait))
@@ -130,16 +130,28 @@ func (l *lane) compare(c change, i int) float64 {
 	}
 	for _, p := range l.signals[c.index].Peers {
 		if p.Route == l.state.Routes[i].Route && p.Known {
-			return p.Ratio
+			return sick(c.rule.Demote.When, &p)
 		}
 	}
 	return 0
 }
 
-// waited is how long a guard has been holding this change.
-func (l *lane) waited(c change, name string) time.Duration {
+// sick is what a peer says by the channels that a condition reads: where it reads several, the one that speaks most
+// against the peer.
+func sick(when *policy.Condition, p *route.Peer) float64 {
+	switch {
+	case !when.Reads("conversion"):
+		return p.Delivery
+	case !when.Reads("delivery"):
+		return p.Conversion
+	}
+	return math.Max(p.Delivery, p.Conversion)
+}
+
+// waited is how long the change has been asked for and held.
+func (l *lane) waited(c change) time.Duration {
 	h := l.state.Routes[c.index].Hold
-	if h == nil || h.Rule != c.rule.Name || h.Verdict != c.verdict {
+	if h == nil || h.Rule != c.rule.Name || h.Verdict != c.verdict || l.now.Sub(h.Seen) > pauseEnds {
 		return 0
 	}
 	return l.now.Sub(h.Since)
@@ -157,7 +169,7 @@ func (l *lane) corroborate(c change) route.GuardResult {
 		return passes("the rule does not rest on silence")
 	}
 	nats, told := secondChannel(&l.signals[c.index])
-	switch waited := l.waited(c, guardCorroborate); {
+	switch waited := l.waited(c); {
 	case nats >= corroborated:
 		return passes("borne out by %s", told)
 	case nats <= contradicted:

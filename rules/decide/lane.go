@@ -2,10 +2,12 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
+	"signalbox/rules/signal"
 )
 
 // lane is the judging of one lane in one round.
@@ -236,32 +238,39 @@ func careful(m route.Mode) int {
 	return 0
 }
 
-// hold remembers a change that is held back, and records it when the answer is new.
+// How long a change may go unasked for.
+const (
+	pauseEnds   = 2 * signal.Tick // without its waiting starting anew
+	episodeEnds = 5 * time.Minute // without the journal being told again of the guards that hold it
+)
+
+// hold remembers a change that is held back, and tells the journal of each guard once in an episode.
 func (l *lane) hold(c change, reason route.Reason, by route.GuardResult, guards []route.GuardResult) {
 	s := &l.state.Routes[c.index]
-	held := s.Hold
-	if held != nil && held.Rule == c.rule.Name && held.Verdict == c.verdict {
-		same := held.Guard == by.Guard && held.Reason == reason
-		held.Guard, held.Reason, held.Seen, held.Why, held.Frees = by.Guard, reason, l.now, by.Why, by.Frees
-		if same {
-			return
-		}
-	} else {
-		s.Hold = &route.Hold{Rule: c.rule.Name, Verdict: c.verdict, Guard: by.Guard, Reason: reason, Since: l.now, Seen: l.now, Why: by.Why, Frees: by.Frees}
+	if h := s.Hold; h == nil || h.Rule != c.rule.Name || h.Verdict != c.verdict {
+		s.Hold = &route.Hold{Rule: c.rule.Name, Verdict: c.verdict, Since: l.now, Told: []string{}}
+	} else if l.now.Sub(h.Seen) > pauseEnds {
+		h.Since = l.now
 	}
+	h := s.Hold
+	h.Guard, h.Reason, h.Seen, h.Why, h.Frees = by.Guard, reason, l.now, by.Why, by.Frees
+	l.dirty = true
+	if slices.Contains(h.Told, by.Guard) {
+		return
+	}
+	h.Told = append(h.Told, by.Guard)
 	d := l.decision(c)
 	d.Reason, d.Text, d.Guards = reason, fmt.Sprintf("%s held: %s", c.verdict, by.Why), guards
 	if guards == nil {
 		d.Guards = []route.GuardResult{by}
 	}
 	l.records = append(l.records, record{decision: d})
-	l.dirty = true
 }
 
-// calm ends what a verdict had started on route i, now that it is no longer given.
+// calm ends what a verdict had started on route i, once it has not been given for a while.
 func (l *lane) calm(i int, v route.Verdict) {
 	s := &l.state.Routes[i]
-	if s.Hold != nil && s.Hold.Verdict == v {
+	if s.Hold != nil && s.Hold.Verdict == v && l.now.Sub(s.Hold.Seen) > episodeEnds {
 		s.Hold, l.dirty = nil, true
 	}
 	if v == route.VerdictDemote && s.Phase != route.Demoted || v == route.VerdictPromote {

@@ -73,6 +73,7 @@ func cloneLane(l *route.LaneState) route.LaneState {
 		s.Rules = append([]string(nil), s.Rules...)
 		if s.Hold != nil {
 			hold := *s.Hold
+			hold.Told = append([]string(nil), hold.Told...)
 			s.Hold = &hold
 		}
 		c.Routes[i] = s

@@ -201,7 +201,7 @@ func mismatchHint(operands string) string {
 	case strings.Contains(operands, "timestamp"):
 		return ` (a time is written timestamp("2026-11-23T10:00:00Z"))`
 	case strings.Contains(operands, "double") && strings.Contains(operands, "int"):
-		return " (write whole numbers as 5.0 beside a double)"
+		return " (write both numbers with a point, as 5.0, or both without)"
 	case strings.Contains(operands, "string") && (strings.Contains(operands, "double") || strings.Contains(operands, "int")):
 		return " (a number is written without quotes)"
 	}

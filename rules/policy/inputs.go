@@ -163,6 +163,11 @@ func (f *atomFinder) term(e ast.Expr) term {
 		return t
 	}
 	t.text = f.text(e)
+	if e.Kind() == ast.LiteralKind {
+		if t.value = native(e.AsLiteral()); t.value != nil {
+			return t
+		}
+	}
 	program, err := f.compiler.env.PlanProgram(ast.NewCheckedAST(ast.NewAST(e, f.checked.SourceInfo()), f.checked.TypeMap(), f.checked.ReferenceMap()), programOptions(f.reads)...)
 	if err != nil {
 		return t

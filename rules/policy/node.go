@@ -416,7 +416,7 @@ func (n node) number() int64 {
 	}
 	v, ok := millionths(s)
 	if !ok || v < n.shape.min*1_000_000 || v > n.shape.max*1_000_000 {
-		n.say("want %s from %d to %d, got %s", n.shape.want, n.shape.min, n.shape.max, n.got())
+		n.say("want %s, from %d to %d, got %s", n.shape.want, n.shape.min, n.shape.max, n.got())
 		return 0
 	}
 	return v

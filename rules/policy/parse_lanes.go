@@ -33,7 +33,9 @@ func (n node) lane() (Lane, bool) {
 		l.Select = Weighted
 	}
 	n.p.readOrder(o.at("order"), &l)
-	n.p.readShares(o.at("share"), &l)
+	if !o.has("order") {
+		n.p.readShares(o.at("share"), &l)
+	}
 	if c := n.p.policy.Class(class); c != nil {
 		l.UnknownAfter, l.Approval = c.UnknownAfter, c.Approval
 		o.checkSelect(c)

@@ -237,7 +237,7 @@ var (
 
 var holdDownShape = object("hold_down such as {base: 5m, factor: 2, max: 4h, decay: 6h}", "How long a demoted route stays out at least: base × factor^relapses.",
 	optional("base", durationFrom(0, 30*day, "The hold-down of a first demotion.").or("5m")),
-	optional("factor", numberFrom(1, 100, "a factor of 1 or more", "By what each relapse multiplies it.").or("2")),
+	optional("factor", numberFrom(1, 100, "a factor", "By what each relapse multiplies it.").or("2")),
 	optional("max", durationFrom(0, 30*day, "The longest hold-down. Default 4h, or base where that is longer.")),
 	optional("decay", durationFrom(0, 365*day, "A demotion within this time of the last promotion is a relapse.").or("6h")),
 )

@@ -6,14 +6,14 @@ import "strings"
 const maxWord = 64
 
 // nearest returns the candidate that differs least from word, the first of several, or "" where none is near: a name of
-// three letters may differ by one, one of six by two.
+// three letters may differ by one, one of six by two, and an abbreviation is near what it stands for.
 func nearest(word string, candidates []string) string {
 	best, least := "", max(1, len(word)/3)+1
 	if len(word) > maxWord {
 		return ""
 	}
 	for _, c := range candidates {
-		if strings.EqualFold(c, word) && c != word {
+		if strings.EqualFold(c, word) && c != word || len(word) >= 3 && strings.HasPrefix(c, word) && c != word {
 			return c
 		}
 		if gap := len(c) - len(word); gap >= least || -gap >= least || len(c) > maxWord {

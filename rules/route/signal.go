@@ -67,13 +67,14 @@ type Probe struct {
 	P95       Duration `json:"p95"`       // of the last ten that succeeded
 }
 
-// Peer compares another route of the lane with this one over the window in which this one looks worst.
+// Peer compares another route of the lane with this one, each time over the window in which this one looks worst. The
+// numbers are log likelihoods, in nats, of the peer having the same trouble against the peer being healthy: negative
+// means proven better on the same cohorts, positive means it suffers too, near 0 means nobody can tell.
 type Peer struct {
-	Route ID `json:"route"`
-	// Ratio is the log likelihood, in nats, of the peer having the same trouble against the peer being healthy:
-	// negative means proven better on the same cohorts, positive means it suffers too, near 0 means nobody can tell.
-	Ratio float64 `json:"ratio"`
-	Known bool    `json:"known"`
+	Route      ID      `json:"route"`
+	Known      bool    `json:"known"`      // whether it had messages in that time
+	Delivery   float64 `json:"delivery"`   // by its receipts; 0 where this one's are not accused
+	Conversion float64 `json:"conversion"` // by its conversions; 0 where this one's are not accused
 }
 
 // Second is what channels other than receipts say of the window in which the receipts look worst.

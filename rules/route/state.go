@@ -38,8 +38,9 @@ type Hold struct {
 	Verdict Verdict   `json:"verdict"`
 	Guard   string    `json:"guard"` // the one that held it last
 	Reason  Reason    `json:"reason"`
-	Since   time.Time `json:"since"`
-	Seen    time.Time `json:"seen"` // when it was last held
+	Since   time.Time `json:"since"` // since when it has been asked for without a pause
+	Seen    time.Time `json:"seen"`  // when it was last held
+	Told    []string  `json:"told"`  // the guards that the journal has been told of
 	Why     string    `json:"why"`
 	Frees   string    `json:"frees"` // what would free it
 }

@@ -38,7 +38,7 @@ func (r *Replay) Observe(o *route.Observation) {
 		r.start(o.Time)
 	}
 	if o.Time.After(r.now) {
-		r.rounds(o.Time)
+		r.rounds(o)
 		r.now = o.Time
 	}
 	r.engine.Book.Observe(o, r.now)
@@ -50,21 +50,29 @@ func (r *Replay) start(at time.Time) {
 	r.keep(r.engine.Adopt(r.engine.Policy, at))
 }
 
-// rounds judges at every tick up to a moment.
-func (r *Replay) rounds(to time.Time) {
-	if gap := to.Sub(r.next); gap > idleRounds*signal.Tick {
-		r.next = to.Truncate(signal.Tick)
+// rounds judges at every tick up to the time of o. The last of them knows that the source of o has got that far; those
+// before it, after a silence, know that it had not.
+func (r *Replay) rounds(o *route.Observation) {
+	if gap := o.Time.Sub(r.next); gap > idleRounds*signal.Tick {
+		r.next = o.Time.Truncate(signal.Tick)
 	}
-	for !r.next.After(to) {
-		r.keep(r.engine.Round(r.next, false))
-		r.next = r.next.Add(signal.Tick)
+	for !r.next.After(o.Time) {
+		if o.Time.Sub(r.next) < signal.Tick {
+			r.engine.Book.Hear(o, r.next)
+		}
+		r.round()
 	}
+}
+
+func (r *Replay) round() {
+	r.keep(r.engine.Round(r.next, false))
+	r.next = r.next.Add(signal.Tick)
 }
 
 // End judges the round that the last observation lies in.
 func (r *Replay) End() {
 	if r.started {
-		r.rounds(r.next)
+		r.round()
 	}
 }
 

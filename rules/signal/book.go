@@ -33,7 +33,8 @@ type Book struct {
 	changed  map[route.Key]bool // baselines changed since the last Changed
 	pools    map[pool]*normal   // baselines of pools of keys, as of the minute poolsAt
 	poolsAt  int64
-	subjects []*subject // reused from lane to lane
+	troubled map[place]int64 // tick of the last trouble of routes that are out
+	subjects []*subject      // reused from lane to lane
 	stats    Stats
 }
 
@@ -64,13 +65,14 @@ func New(o Options) *Book {
 		o.MaxKeys = DefaultMaxKeys
 	}
 	return &Book{
-		maxKeys: o.MaxKeys,
-		waits:   map[route.Class]time.Duration{},
-		keys:    map[route.Key]*key{},
-		byLane:  map[place][]*key{},
-		routes:  map[route.ID]*account{},
-		sources: map[string]*source{},
-		changed: map[route.Key]bool{},
+		maxKeys:  o.MaxKeys,
+		waits:    map[route.Class]time.Duration{},
+		keys:     map[route.Key]*key{},
+		byLane:   map[place][]*key{},
+		routes:   map[route.ID]*account{},
+		sources:  map[string]*source{},
+		changed:  map[route.Key]bool{},
+		troubled: map[place]int64{},
 	}
 }
 
@@ -173,11 +175,7 @@ func (b *Book) heartbeat(o *route.Observation, now time.Time) {
 // message counts a submit, receipt or conversion, or one that is not to be counted but shows that its source is alive.
 func (b *Book) message(o *route.Observation, now time.Time) {
 	a := b.account(o.Route)
-	s, l := &a.clock.own, (*link)(nil)
-	if o.Source != "" && (len(b.sources) < b.maxKeys || b.sources[o.Source] != nil) {
-		s = b.source(o.Source)
-		l = a.clock.link(o.Source, s)
-	}
+	s, l := b.reporter(a, o)
 	switch o.Kind {
 	case route.KindSubmit:
 		if a.clock.submit(s, o.Time, now) {
@@ -192,6 +190,33 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 		return // a repeated file must not move its source's clock
 	}
 	s.heard(o.Time, now)
+}
+
+// reporter is the source of an observation, and what it means to the route: the one that the observation names, else the
+// only one that names the route in its heartbeats, else the route's own nameless one.
+func (b *Book) reporter(a *account, o *route.Observation) (*source, *link) {
+	if o.Source != "" && (len(b.sources) < b.maxKeys || b.sources[o.Source] != nil) {
+		s := b.source(o.Source)
+		return s, a.clock.link(o.Source, s)
+	}
+	if o.Source == "" && len(a.clock.sources) == 1 {
+		for _, l := range a.clock.sources {
+			return l.source, l
+		}
+	}
+	return &a.clock.own, nil
+}
+
+// Hear lets the source of o get as far as o.Time, without counting o. Whoever judges at a moment that o lies behind calls
+// it first, so that the judgement knows how far its source has got.
+func (b *Book) Hear(o *route.Observation, now time.Time) {
+	switch o.Kind {
+	case route.KindHeartbeat:
+		b.heartbeat(o, now)
+	case route.KindSubmit, route.KindReceipt, route.KindConversion:
+		s, _ := b.reporter(b.account(o.Route), o)
+		s.heard(o.Time, now)
+	}
 }
 
 func (b *Book) submit(o *route.Observation) {

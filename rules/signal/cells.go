@@ -22,8 +22,8 @@ type cell struct {
 	reachSq   float64
 }
 
-// ladder are the ages, in ticks, at which the cells of a window ladder end. Windows are scanned where a cell ends: fine
-// steps while receipts still come in quickly, coarser ones later.
+// ladder are the ages, in ticks, at which the windows that are scanned end: every tick for two minutes, in which most
+// receipts come, then in growing steps.
 var ladder = makeLadder()
 
 func makeLadder() []int64 {
@@ -36,16 +36,6 @@ func makeLadder() []int64 {
 		ends = append(ends, a)
 	}
 	return ends
-}
-
-// scanned reports whether a window ends at a rung: of the first 24, only those that differ enough from each other.
-func scanned(rung int) bool {
-	switch end := ladder[rung]; end {
-	case 1, 2, 3, 4, 6, 8, 12, 16, 24:
-		return true
-	default:
-		return end > 24
-	}
 }
 
 func rungOf(age int64, from int) int {

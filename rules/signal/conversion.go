@@ -29,9 +29,6 @@ func scanConversions(tracks []track) conversionFinding {
 			}
 		}
 		history[rung] = nats
-		if !scanned(rung) {
-			continue
-		}
 		for j, v := range nats {
 			if v > best.evidence && !(v >= recoveryNats && convertsAgain(history[:rung], j)) {
 				best = conversionFinding{rung, v, conversionShares[j]}
@@ -44,7 +41,7 @@ func scanConversions(tracks []track) conversionFinding {
 // convertsAgain reports whether a younger window favours normal over the accused share.
 func convertsAgain(younger [][len(conversionShares)]float64, share int) bool {
 	for rung := range younger {
-		if scanned(rung) && younger[rung][share] <= -recoveryNats {
+		if younger[rung][share] <= -recoveryNats {
 			return true
 		}
 	}
@@ -85,7 +82,7 @@ func (s *subject) converts() bool {
 // convertsNormally is the evidence for normal conversions against the share at demotion.
 func (s *subject) convertsNormally() float64 {
 	share := s.ask.Accused.Conversion
-	if share == 0 || s.loss.evidence >= peaceNats {
+	if share == 0 || s.disturbed() {
 		return 0
 	}
 	best, nats, converted := 0.0, 0.0, 0.0

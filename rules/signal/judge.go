@@ -16,16 +16,17 @@ const intervalZ = 3.0
 
 // subject is one route of the lane that is being judged.
 type subject struct {
-	ask     route.Inquiry
-	account *account
-	keys    []*key
-	tracks  []track
-	windows []sums
-	reading reading
-	tick    int64
-	found   finding
-	loss    conversionFinding
-	cause   string // why delivery cannot be judged
+	ask      route.Inquiry
+	account  *account
+	keys     []*key
+	tracks   []track
+	windows  []sums
+	reading  reading
+	tick     int64
+	found    finding
+	loss     conversionFinding
+	cause    string // why delivery cannot be judged
+	troubled int64  // tick of the last judgement, of a route that is out, that found trouble; 0 for none
 }
 
 // Judge returns the signals of the routes of a lane, in the order of the inquiries.
@@ -69,6 +70,17 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 	s.found = scan(s.windows)
 	s.loss = scanConversions(s.tracks)
 	s.accuse(suspect)
+	if suspect {
+		b.remember(s, place{lane, ask.Route})
+	}
+}
+
+// remember notes the trouble of a route that is out, so that one quiet moment does not make it look recovered.
+func (b *Book) remember(s *subject, p place) {
+	if s.found.evidence >= peaceNats || s.loss.evidence >= peaceNats {
+		b.troubled[p] = s.tick
+	}
+	s.troubled = b.troubled[p]
 }
 
 // fill makes the tracks of all keys that have a baseline.
@@ -175,9 +187,10 @@ func (s *subject) total(rung int, field func(*cell, *normal) float64) float64 {
 	return sum
 }
 
-// shown is the window to show: the accusing one, else the shortest of at least two minutes with 50 messages due.
+// shown is the window to show: the accusing one, else the shortest of at least two minutes with 50 messages due. Of a
+// route that is out, where what counts is how it does now, it is never the accusing one.
 func (s *subject) shown(accusing int) int {
-	if accusing >= 0 {
+	if accusing >= 0 && s.ask.Accused == (route.Accused{}) {
 		return accusing
 	}
 	due, last := 0.0, longest(s.tracks)-1
@@ -257,10 +270,7 @@ func (s *subject) recovered() float64 {
 	if a.Arrival == 0 && a.Delivered == 0 || s.disturbed() {
 		return 0
 	}
-	arrival := a.Arrival
-	if arrival == 0 {
-		arrival = 1
-	}
+	arrival := arrivalOf(a)
 	best, nats, answered := 0.0, 0.0, 0.0
 	for rung := range longest(s.tracks) {
 		for i := range s.tracks {
@@ -278,19 +288,8 @@ func (s *subject) recovered() float64 {
 	return best
 }
 
-// disturbed reports whether any window of the last minutes, recovery in it or not, speaks against the route.
-func (s *subject) disturbed() bool {
-	for rung := range s.windows {
-		if ladder[rung] > peaceTicks {
-			return false
-		}
-		silence, _ := s.windows[rung].most()
-		if silence+s.windows[rung].failure(1-Tolerance) >= peaceNats {
-			return true
-		}
-	}
-	return false
-}
+// disturbed reports whether there was trouble at any judgement of the last minutes.
+func (s *subject) disturbed() bool { return s.troubled != 0 && s.tick-s.troubled < peaceTicks }
 
 func (s *subject) open(q route.Quality) route.Open {
 	o := route.Open{Quality: q}

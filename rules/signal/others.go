@@ -17,39 +17,50 @@ func peersOf(s *subject, subjects []*subject) []route.Peer {
 	return peers
 }
 
-// peer is the log likelihood of the route having the trouble of the accused against its being normal, on the messages of
-// the same time.
+// peer asks the route about the trouble of the accused, on the messages of the same time.
 func (s *subject) peer(accused *subject) route.Peer {
 	p := route.Peer{Route: s.ask.Route}
 	if s.cause != "" {
 		return p
 	}
 	state := accused.suspect()
-	from := accused.startOf(max(accused.found.rung, accused.loss.rung))
-	if accused.found.evidence >= accused.loss.evidence {
-		from = accused.startOf(accused.found.rung)
+	if state.Arrival > 0 || state.Delivered > 0 {
+		s.each(accused.startOf(accused.found.rung), func(c *cell, n *normal) {
+			p.Known = p.Known || c.submitted > 0
+			p.Delivery += accusedRatio(c, n, arrivalOf(state), state.Delivered, c.due)
+		})
 	}
-	arrival := state.Arrival
-	if arrival == 0 {
-		arrival = 1
+	if state.Conversion > 0 {
+		s.each(accused.startOf(accused.loss.rung), func(c *cell, n *normal) {
+			p.Known = p.Known || c.submitted > 0
+			if n.conversion > 0 {
+				p.Conversion += conversionRatio(c, state.Conversion, 1)
+			}
+		})
 	}
-	submitted := 0.0
+	return p
+}
+
+// each calls do with the cells of all tracks that lie wholly after a tick.
+func (s *subject) each(from int64, do func(*cell, *normal)) {
 	for i := range s.tracks {
 		t := &s.tracks[i]
 		for rung := range t.cells {
-			c := &t.cells[rung]
-			if c.from < from {
+			if t.cells[rung].from < from {
 				break
 			}
-			submitted += c.submitted
-			p.Ratio += accusedRatio(c, t.normal, arrival, state.Delivered, c.due)
-			if state.Conversion > 0 && t.normal.conversion > 0 {
-				p.Ratio += conversionRatio(c, state.Conversion, 1)
-			}
+			do(&t.cells[rung], t.normal)
 		}
 	}
-	p.Known = submitted > 0
-	return p
+}
+
+// arrivalOf is the arrival that a state accuses a route of: all of the usual receipts where it does not accuse it of any
+// silence.
+func arrivalOf(a route.Accused) float64 {
+	if a.Arrival == 0 {
+		return 1
+	}
+	return a.Arrival
 }
 
 // second asks the channels other than receipts about the window in which the receipts look worst.

@@ -152,9 +152,6 @@ func longest(tracks []track) int {
 func scan(windows []sums) finding {
 	best := finding{rung: -1, share: -1}
 	for rung := range windows {
-		if !scanned(rung) {
-			continue
-		}
 		w := &windows[rung]
 		f := finding{rung: rung, failure: w.failure(1 - Tolerance)}
 		f.silence, f.share = w.most()
@@ -180,9 +177,6 @@ func recovered(younger []sums, w *sums, f *finding) bool {
 	accused := clamp(w.delivered/math.Max(w.delivered+w.failed, 1), 0.01, 0.99*status)
 	up, down := math.Log(status/accused), math.Log((1-status)/(1-accused))
 	for rung := range younger {
-		if !scanned(rung) {
-			continue
-		}
 		y, nats := &younger[rung], 0.0
 		if f.share >= 0 {
 			nats -= y.silence[f.share]

@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"signalbox/rules/route"
+)
+
+// What follows is asked of the rest of the program. The structs are aliases: whoever has them to give declares the same
+// fields, and then satisfies the interfaces without importing this package; the compiler compares them where they meet.
+
+// Published is a table with the bytes that senders get. Nothing in it ever changes.
+type Published = struct {
+	Table *route.Table
+	Plain []byte // JSON
+	Gzip  []byte // Plain in gzip; nil: not to be had
+	Zstd  []byte // Plain in zstd; nil: not to be had
+}
+
+// Tables gives the table in force.
+type Tables interface {
+	// Table is the table in force; nil until there is one.
+	Table() *Published
+	// Wait returns the table in force as soon as its generation is another than have, and at the latest after d or when
+	// ctx is done.
+	Wait(ctx context.Context, have route.Generation, d time.Duration) *Published
+	// Filtered is the table in force with only the lanes that messages of the class to networks in the network can come
+	// across. Empty arguments narrow nothing. It is nil where no lane is left.
+	Filtered(c route.Class, n route.Network) *Published
+}
+
+// LaneRow is what was last judged of a lane.
+type LaneRow = struct {
+	Class   route.Class   `json:"class"`
+	Network route.Network `json:"network"`
+	Mode    route.Mode    `json:"mode"`
+	At      time.Time     `json:"at"` // when it was judged
+	Routes  []RouteRow    `json:"routes"`
+}
+
+// RouteRow is what was last judged of a route in a lane.
+type RouteRow = struct {
+	Route   route.ID      `json:"route"`
+	State   route.State   `json:"state"`
+	Signals route.Signals `json:"signals"`
+	Score   any           `json:"score,omitempty"` // 0..100 with its parts
+}
+
+// Lanes gives what was last judged, all of one moment.
+type Lanes interface {
+	Lanes() []LaneRow
+	Lane(l route.Lane) (LaneRow, bool) // exactly this lane
+}
+
+// Query narrows the journal; zero fields do not.
+type Query = struct {
+	Since   time.Time     // decisions of this moment and later
+	Until   time.Time     // decisions before this moment
+	Route   route.ID      // decisions about this route
+	Class   route.Class   // decisions in lanes of this class
+	Network route.Network // decisions in lanes whose network lies in this one
+	Limit   int           // how many at most
+	Before  string        // the id of a decision: only those that come after it in the answer's order
+}
+
+// Journal gives decisions.
+type Journal interface {
+	// Decisions are newest first; next is what to pass as Before for those that follow, "" where there are no more.
+	Decisions(q Query) (found []route.Decision, next string, err error)
+	Decision(id string) (d route.Decision, found bool, err error)
+}
+
+// Explainer says why a route is where it is in a lane, and why it is not elsewhere.
+type Explainer interface {
+	// Explain returns what becomes the JSON of the answer; false where the lane does not have the route.
+	Explain(r route.ID, l route.Lane) (any, bool)
+}
+
+// Sender is what a sender last said of itself.
+type Sender = struct {
+	Name       string           `json:"name"`
+	Generation route.Generation `json:"generation"`    // that it runs, or refused
+	Applied    bool             `json:"applied"`       // false: it refused the generation and runs an older one
+	Why        string           `json:"why,omitempty"` // why it refused
+	Since      time.Time        `json:"since"`         // when it first said so
+	Seen       time.Time        `json:"seen"`          // when it last said so
+}
+
+// Senders remembers what senders say.
+type Senders interface {
+	PutSender(s Sender) error // Since is not set; an error: there is no room for another
+	Senders() []Sender
+}
+
+// Reloader reads the policy again.
+type Reloader interface {
+	// Reload leaves the active policy in force where it returns an error. Where the error is a join of several, or has a
+	// method Problems() []string, each of them is told.
+	Reload(ctx context.Context) error
+}
+
+// PolicyStatus describes the active policy and the last attempt to change it.
+type PolicyStatus = struct {
+	Revision    string    `json:"revision"`
+	LoadedAt    time.Time `json:"loaded_at"`
+	LastError   string    `json:"last_error,omitempty"`   // why the last reload was refused; empty where it was not
+	LastErrorAt time.Time `json:"last_error_at,omitzero"` // when
+	Problems    []string  `json:"problems,omitempty"`     // all that was wrong with it, each with its place
+	Source      any       `json:"source,omitempty"`       // the active policy, as whoever read it writes it
+}
+
+// Policy gives the status of the policy.
+type Policy interface {
+	Status() PolicyStatus
+}
