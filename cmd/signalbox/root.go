@@ -61,6 +61,6 @@ every one that was not made says what held it.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newReplay(), newCheck(), newSchema(), newVersion())
+	root.AddCommand(newRun(stderr), newReplay(), newCheck(), newSchema(), newVersion())
 	return root
 }

@@ -6,11 +6,11 @@ import "strings"
 // one that is smallest as a rule. A client that refuses everything gets the plain one: it is better off with a table.
 func (pg *page) choose(headers []string) coding {
 	if len(headers) == 0 {
-		return plain
+		return codingPlain
 	}
 	q := readCodings(headers)
-	best := plain
-	for c := plain + 1; c < codings; c++ {
+	best := codingPlain
+	for c := codingPlain + 1; c < codings; c++ {
 		if pg.bodies[c].bytes != nil && q[c] > 0 && q[c] >= q[best] {
 			best = c
 		}
@@ -49,7 +49,7 @@ func codingOf(name string) (coding, bool) {
 			return coding(c), true
 		}
 	}
-	return gzip, strings.EqualFold(name, "x-gzip")
+	return codingGzip, strings.EqualFold(name, "x-gzip")
 }
 
 // readCoding reads an item such as "gzip;q=0.5"; a weight that cannot be read is 0.

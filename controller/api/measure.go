@@ -43,9 +43,10 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *measured) finish(rec *recorder, r *http.Request, start time.Time) {
 	p := recover()
 	if p != nil && p != http.ErrAbortHandler {
+		cut := rec.sent()
 		m.panicked(rec, r, p)
 		p = nil
-		if rec.sent() {
+		if cut {
 			p = http.ErrAbortHandler // half an answer is none: the client has to see that it was cut
 		}
 	}

@@ -27,13 +27,13 @@ type body struct {
 type coding int
 
 const (
-	plain coding = iota
-	gzip
-	zstd
+	codingPlain coding = iota
+	codingGzip
+	codingZstd
 	codings
 )
 
-var codingNames = [codings]string{plain: "identity", gzip: "gzip", zstd: "zstd"}
+var codingNames = [codings]string{codingPlain: "identity", codingGzip: "gzip", codingZstd: "zstd"}
 
 func newPage(p *Published) *page {
 	g := p.Table.Generation
@@ -43,11 +43,11 @@ func newPage(p *Published) *page {
 		generation: []string{g.String()},
 		index:      []string{strconv.FormatUint(g.Number, 10)},
 	}
-	for c, b := range [codings][]byte{plain: p.Plain, gzip: p.Gzip, zstd: p.Zstd} {
+	for c, b := range [codings][]byte{codingPlain: p.Plain, codingGzip: p.Gzip, codingZstd: p.Zstd} {
 		if b != nil {
 			pg.bodies[c] = body{bytes: b, length: []string{strconv.Itoa(len(b))}}
 		}
-		if b != nil && coding(c) != plain {
+		if b != nil && coding(c) != codingPlain {
 			pg.bodies[c].encoding = []string{codingNames[c]}
 		}
 	}

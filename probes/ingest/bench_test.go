@@ -2,9 +2,11 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -166,6 +168,21 @@ func TestJoinerMemory(t *testing.T) {
 			t.Errorf("%d messages: got %.1f bytes an open message, want at most 64", n, got)
 		}
 	}
+}
+
+// A batch of 10,000 lines a request, from as many callers as there are processors.
+func BenchmarkHandler(b *testing.B) {
+	h, _ := newHandler(b, Options{Sink: func(context.Context, []route.Observation) error { return nil }})
+	body := submits(0, 10_000)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if a := post(b, h, strings.NewReader(body)); a.Accepted != 10_000 {
+				b.Errorf("got %s", a.body)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)*10_000/b.Elapsed().Seconds(), "events/s")
 }
 
 // What decoding and joining cost together, as in a handler.

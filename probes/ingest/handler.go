@@ -185,25 +185,23 @@ func (k *work) run() *problem {
 	}
 	for {
 		_, err := k.decoder.Next(&k.o)
-		var refusal *Refusal
-		switch {
-		case err == nil:
-			if err := k.take(); err != nil {
-				return sinkProblem(err)
+		if err == nil {
+			if full := k.take(); full != nil {
+				return sinkProblem(full)
 			}
-		case errors.As(err, &refusal):
-			k.refuse(refusal)
-		case err == io.EOF:
-			if err := k.handOver(); err != nil {
-				return sinkProblem(err)
-			}
-			return nil
-		default:
-			if err := k.handOver(); err != nil {
-				return sinkProblem(err)
-			}
-			return readProblem(err)
+			continue
 		}
+		if refusal, ok := err.(*Refusal); ok {
+			k.refuse(refusal)
+			continue
+		}
+		if full := k.handOver(); full != nil {
+			return sinkProblem(full)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		return readProblem(err)
 	}
 }
 

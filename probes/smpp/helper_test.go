@@ -19,7 +19,7 @@ import (
 const patience = 5 * time.Second
 
 // moment is how long a test waits for what must not come.
-const moment = 60 * time.Millisecond
+const moment = 150 * time.Millisecond
 
 func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()

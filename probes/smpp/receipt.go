@@ -232,15 +232,17 @@ func validText(value []byte) string {
 	return strings.ToValidUTF8(string(value), "\uFFFD")
 }
 
-// receiptDate reads YYMMDDhhmm, with or without seconds, and the same with a four-digit year.
+// receiptDates are the layouts met: with minutes, with seconds, and with a four-digit year. Each has its own length.
+var receiptDates = [...]string{"0601021504", "060102150405", "20060102150405"}
+
 func receiptDate(raw string) time.Time {
-	layout, ok := map[int]string{10: "0601021504", 12: "060102150405", 14: "20060102150405"}[len(raw)]
-	if !ok {
-		return time.Time{}
+	for _, layout := range receiptDates {
+		if len(layout) != len(raw) {
+			continue
+		}
+		if t, err := time.Parse(layout, raw); err == nil {
+			return t
+		}
 	}
-	t, err := time.Parse(layout, raw)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
+	return time.Time{}
 }

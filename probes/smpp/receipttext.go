@@ -1,6 +1,6 @@
 package smpp
 
-import "bytes"
+import "strings"
 
 // receiptKey is a key of the receipt text (SMPP 3.4, appendix B).
 type receiptKey uint8
@@ -119,7 +119,7 @@ func hasWordAt(text []byte, pos int, word string) bool {
 const gaps = " \t\r\n\x00,;|"
 
 func skipGap(text []byte, pos int) int {
-	for pos < len(text) && bytes.IndexByte([]byte(gaps), text[pos]) >= 0 {
+	for pos < len(text) && strings.IndexByte(gaps, text[pos]) >= 0 {
 		pos++
 	}
 	return pos
@@ -133,7 +133,7 @@ func skipBlanks(text []byte, pos int) int {
 }
 
 func wordEnd(text []byte, pos int) int {
-	for pos < len(text) && bytes.IndexByte([]byte(gaps), text[pos]) < 0 {
+	for pos < len(text) && strings.IndexByte(gaps, text[pos]) < 0 {
 		pos++
 	}
 	return pos

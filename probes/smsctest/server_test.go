@@ -361,6 +361,9 @@ func TestReceiptsGoToAnyReceivingSessionInTurn(t *testing.T) {
 	one, two := bound(t, s, pdu.BindReceiverID), bound(t, s, pdu.BindTransceiverID)
 	stranger := connect(t, s)
 	stranger.call(pdu.BindReceiverID, bindBody("other", ""))
+	for _, c := range []*client{one, two, stranger} {
+		c.call(pdu.EnquireLinkID, nil) // the bind is done with, and receipts may come
+	}
 	for range 4 {
 		sender.submit(1)
 	}

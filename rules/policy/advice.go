@@ -71,7 +71,7 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 		out = append(out, r.Promote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule never lets a route back"))
 	case !r.Promote.When.idle.true && len(trapped) > 0:
 		out = append(out, r.Promote.When.place.problem(fmt.Sprintf(
-			"want traffic while demoted, got trickle 0%% on %s: without messages %s stays unknown; add a trickle such as 1%% to the routes, or a condition over probes after ||",
+			"want traffic while demoted, got trickle 0%% on %s: without messages %s stays unknown; add a trickle such as 1%% to the routes, or ask a receipt or handset probe after ||",
 			listed(trapped), r.Promote.When.trafficRead())))
 	}
 	if source := r.unanswered(); source != "" {

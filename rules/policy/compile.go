@@ -92,7 +92,7 @@ func (c *compiler) compile(text string) (*Condition, []fault) {
 func (c *compiler) refuse(checked *cel.Ast, names *resolver) *fault {
 	root := checked.NativeRep().Expr()
 	if t := checked.OutputType(); !t.IsExactType(types.BoolType) {
-		return &fault{names.start(root), fmt.Sprintf("want a condition that is true or false, got one of type %s%s", t, compareHint(t))}
+		return &fault{names.start(root), fmt.Sprintf("want a condition that is true or false, got one of type %s%s", strings.ToLower(strings.TrimPrefix(t.String(), "google.protobuf.")), compareHint(t))}
 	}
 	if len(names.reads) == 0 {
 		return &fault{names.start(root), "want a condition that reads a signal such as delivery.evidence, got one that is always the same"}

@@ -39,6 +39,8 @@ type parser struct {
 	compiler *compiler
 	budget   int // words that may still be compared for suggestions
 
+	unreadable bool // whether a file could not be read, so that what it declares cannot be missed
+
 	tops     []fields // of each file, in their order
 	settings map[string]place
 	routes   map[route.ID]*Route
@@ -66,7 +68,9 @@ func (p *parser) parse(files []File) {
 		p.add(place{"policy", 1, 1, ""}.problem(fmt.Sprintf("want 1 to %d files, got %d", maxFiles, len(files))))
 		return
 	}
-	p.open(files)
+	if p.open(files); p.unreadable {
+		return
+	}
 	p.parseSettings()
 	p.parseClasses()
 	p.parseRoutes()

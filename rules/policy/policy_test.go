@@ -36,7 +36,7 @@ routes:
 
 classes:
   otp:  {mode: propose, within: 30s, objective: 90%, select: ordered, retry_after: 20s, unknown_after: 1m}
-  bulk: {mode: act, within: 1h, objective: 85%, select: weighted, approval: 1h}
+  bulk: {mode: act, within: 1h, objective: 85%, select: weighted, approval: 1h, receipt_deadline: 4m}
 
 lanes:
   - {class: otp,  network: GB, order: [acme-uk, bolt-uk]}
@@ -111,7 +111,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		t.Errorf("got capacities %v, want 100 and 2 a second", got)
 	}
 	wantClasses := []Class{
-		{Name: "bulk", Mode: route.Act, Within: time.Hour, Objective: .85, Select: Weighted, ReceiptDeadline: 5 * time.Minute, UnknownAfter: 3 * time.Minute, Approval: time.Hour, chosen: true},
+		{Name: "bulk", Mode: route.Act, Within: time.Hour, Objective: .85, Select: Weighted, ReceiptDeadline: 4 * time.Minute, UnknownAfter: 3 * time.Minute, Approval: time.Hour, chosen: true},
 		{Name: "otp", Mode: route.Propose, Within: 30 * time.Second, Objective: .9, Select: Ordered, RetryAfter: 20 * time.Second, UnknownAfter: time.Minute, Approval: 10 * time.Minute, chosen: true},
 	}
 	if !reflect.DeepEqual(p.Classes, wantClasses) {
@@ -156,6 +156,10 @@ func TestParseFillsDefaults(t *testing.T) {
 	}
 	if c := p.Class(route.AnyClass); c == nil || c.Mode != route.Observe {
 		t.Errorf(`got class "*" %+v, want one that observes`, c)
+	}
+	slow := mustParse(t, skeleton+"approval: 1h\n", "classes: {bulk: {within: 5m}}\n").Class("bulk")
+	if slow.ReceiptDeadline != 5*time.Minute || slow.Approval != time.Hour {
+		t.Errorf("got class %+v, want a receipt deadline of 5m", slow)
 	}
 	if l := p.Lanes[0]; l.Select != Ordered || l.Shares != nil || l.UnknownAfter != 2*time.Minute {
 		t.Errorf("got lane %+v", l)

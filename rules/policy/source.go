@@ -30,6 +30,7 @@ type source struct {
 func (p *parser) load(src *source) *yaml.Node {
 	top := node{p: p, file: src}
 	if len(src.data) > maxFile {
+		p.unreadable = true
 		top.say("want a file of at most %d bytes, got %d", maxFile, len(src.data))
 		return nil
 	}
@@ -38,6 +39,7 @@ func (p *parser) load(src *source) *yaml.Node {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
+		p.unreadable = true
 		top.yaml = &yaml.Node{Line: errorLine(err), Column: 1}
 		top.say("want YAML, got text that cannot be read as such (%s)", errorText(err))
 		return nil
@@ -74,13 +76,22 @@ func decode(data []byte) (doc, more *yaml.Node, err error) {
 
 var yamlLine = regexp.MustCompile(`line ([0-9]+): `)
 
+// fromZero are the beginnings of errors whose line the YAML reader counts from 0: those of its parser, not its scanner.
+var fromZero = regexp.MustCompile(`: (did not find expected (node content|key|',' or|'-' indicator|<)|found (duplicate %|undefined tag|incompatible YAML))`)
+
 func errorLine(err error) int {
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		if line, err := strconv.Atoi(m[1]); err == nil && line > 0 {
-			return line
-		}
+	m := yamlLine.FindStringSubmatch(err.Error())
+	if m == nil {
+		return 1
 	}
-	return 1
+	line, err2 := strconv.Atoi(m[1])
+	if err2 != nil {
+		return 1
+	}
+	if fromZero.MatchString(err.Error()) {
+		line++
+	}
+	return max(1, line)
 }
 
 func errorText(err error) string {

@@ -12,19 +12,19 @@ type Quality struct {
 // Delivery judges the share of messages that will end delivered, from cohorts whose receipts may still be to come.
 type Delivery struct {
 	Quality
-	Ratio     float64   `json:"ratio"`     // estimated share that will end delivered, 0..1
-	Low       float64   `json:"low"`       // the interval of Ratio, 0..1
-	High      float64   `json:"high"`      // its other end
-	Baseline  float64   `json:"baseline"`  // what is normal, 0..1
-	Messages  float64   `json:"messages"`  // messages of the window whose final status should be back
-	Evidence  float64   `json:"evidence"`  // nats against the baseline less its tolerance: Silence + Failure
-	Silence   float64   `json:"silence"`   // the part from receipts that should be back and are not
-	Failure   float64   `json:"failure"`   // the part from failures, receipts and refused submits
-	Failures  float64   `json:"failures"`  // the most evidence that failures alone give, in whatever window
-	Recovered float64   `json:"recovered"` // nats for healthy against the state at demotion; 0 where it is not demoted
-	Since     time.Time `json:"since"`     // where the window with most evidence begins
-	Delivered float64   `json:"delivered"` // messages of the window that came back delivered
-	Failed    float64   `json:"failed"`    // messages of the window that failed
+	Ratio     float64   `json:"ratio"`          // estimated share that will end delivered, 0..1
+	Low       float64   `json:"low"`            // the interval of Ratio, 0..1
+	High      float64   `json:"high"`           // its other end
+	Baseline  float64   `json:"baseline"`       // what is normal, 0..1
+	Messages  float64   `json:"messages"`       // messages of the window whose final status should be back
+	Evidence  float64   `json:"evidence"`       // nats against the baseline less its tolerance: Silence + Failure
+	Silence   float64   `json:"silence"`        // the part from receipts that should be back and are not
+	Failure   float64   `json:"failure"`        // the part from failures, receipts and refused submits
+	Failures  float64   `json:"failures"`       // the most evidence that failures alone give, in whatever window
+	Recovered float64   `json:"recovered"`      // nats for healthy against the state at demotion; 0 where it is not demoted
+	Since     time.Time `json:"since,omitzero"` // where the window with most evidence begins
+	Delivered float64   `json:"delivered"`      // messages of the window that came back delivered
+	Failed    float64   `json:"failed"`         // messages of the window that failed
 }
 
 // Conversion judges the share of messages that people proved to have got.
@@ -37,7 +37,7 @@ type Conversion struct {
 	Messages  float64   `json:"messages"`  // messages of the window whose conversion should be back
 	Evidence  float64   `json:"evidence"`  // nats against the baseline less its tolerance
 	Recovered float64   `json:"recovered"` // as of Delivery
-	Since     time.Time `json:"since"`
+	Since     time.Time `json:"since,omitzero"`
 	Converted float64   `json:"converted"` // messages of the window that converted
 }
 
@@ -75,6 +75,7 @@ type Peer struct {
 	Known      bool    `json:"known"`      // whether it had messages in that time
 	Delivery   float64 `json:"delivery"`   // by its receipts; 0 where this one's are not accused
 	Conversion float64 `json:"conversion"` // by its conversions; 0 where this one's are not accused
+	Evidence   float64 `json:"evidence"`   // nats against the peer itself, in its own worst window
 }
 
 // Second is what channels other than receipts say of the window in which the receipts look worst.
@@ -100,7 +101,7 @@ type Signals struct {
 	Probes     map[string]Probe `json:"probe,omitempty"` // by kind
 	Peers      []Peer           `json:"peers,omitempty"` // the lane's other routes, by id; only while there is evidence
 	Second     Second           `json:"second"`
-	Suspect    Accused          `json:"suspect"` // the bad state that the evidence points to
+	Suspect    Accused          `json:"suspect,omitzero"` // the bad state that the evidence points to
 }
 
 // Accused is the state of a route that a demotion was based on; recovery is measured against it. Shares are of normal:

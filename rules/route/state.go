@@ -49,23 +49,23 @@ type Hold struct {
 type State struct {
 	Route      ID        `json:"route"`
 	Phase      Phase     `json:"phase"`
-	Since      time.Time `json:"since"`                 // when the phase or the ramp step began; zero where it never changed
-	Step       int       `json:"step,omitempty"`        // index in the ramp while recovering
-	Rules      []string  `json:"rules,omitempty"`       // the rules that demoted it and have not promoted it, by name
-	HoldUntil  time.Time `json:"hold_until"`            // no promotion before this moment
-	Relapses   int       `json:"relapses,omitempty"`    // demotions soon after a promotion, in a row
-	PromotedAt time.Time `json:"promoted_at"`           // when it last became active again
-	Accused    Accused   `json:"accused"`               // what it has to recover from
-	Decision   string    `json:"decision,omitempty"`    // the decision that brought it here
-	Text       string    `json:"text,omitempty"`        // that decision's sentence
-	Clocks     []Clock   `json:"clocks,omitempty"`      // by rule, demote before promote
-	Hold       *Hold     `json:"hold,omitempty"`        // a change that is being held back now
-	Proposal   string    `json:"proposal,omitempty"`    // the decision that waits for a person
-	ExpiresAt  time.Time `json:"expires_at"`            // when the proposal expires
-	Shadow     string    `json:"shadow,omitempty"`      // the rule whose observed verdict has been recorded
-	Unknown    time.Time `json:"unknown_since"`         // since when a rule could not be judged; zero where all can be
-	UnknownFor string    `json:"unknown_for,omitempty"` // the rule that cannot, and why
-	Alerted    bool      `json:"alerted,omitempty"`     // whether the journal has been told of Unknown
+	Since      time.Time `json:"since,omitzero"`         // when the phase or the ramp step began; zero where it never changed
+	Step       int       `json:"step,omitempty"`         // index in the ramp while recovering
+	Rules      []string  `json:"rules,omitempty"`        // the rules that demoted it and have not promoted it, by name
+	HoldUntil  time.Time `json:"hold_until,omitzero"`    // no promotion before this moment
+	Relapses   int       `json:"relapses,omitempty"`     // demotions soon after a promotion, in a row
+	PromotedAt time.Time `json:"promoted_at,omitzero"`   // when it last became active again
+	Accused    Accused   `json:"accused,omitzero"`       // what it has to recover from
+	Decision   string    `json:"decision,omitempty"`     // the decision that brought it here
+	Text       string    `json:"text,omitempty"`         // that decision's sentence
+	Clocks     []Clock   `json:"clocks,omitempty"`       // by rule, demote before promote
+	Hold       *Hold     `json:"hold,omitempty"`         // a change that is being held back now
+	Proposal   string    `json:"proposal,omitempty"`     // the decision that waits for a person
+	ExpiresAt  time.Time `json:"expires_at,omitzero"`    // when the proposal expires
+	Shadow     string    `json:"shadow,omitempty"`       // the rule whose observed verdict has been recorded
+	Unknown    time.Time `json:"unknown_since,omitzero"` // since when a rule could not be judged; zero where all can be
+	UnknownFor string    `json:"unknown_for,omitempty"`  // the rule that cannot, and why
+	Alerted    bool      `json:"alerted,omitempty"`      // whether the journal has been told of Unknown
 }
 
 // LaneState is all that is remembered of a lane between two judgements.

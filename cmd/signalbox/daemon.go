@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"signalbox/controller"
+	"signalbox/controller/api"
+	"signalbox/controller/state"
+	"signalbox/controller/store"
+	"signalbox/probes/ingest"
+	"signalbox/probes/receipts"
+	"signalbox/rules/policy"
+	"signalbox/rules/route"
+)
+
+// daemonOptions are what a daemon is made from.
+type daemonOptions struct {
+	policy  string // path
+	data    string // folder of the durable state
+	listen  string
+	open    bool // whether listening beyond loopback without authentication is allowed
+	mode    route.Mode
+	logger  *slog.Logger
+	decided func([]route.Decision)
+}
+
+// daemon is a running signalbox: the control plane and its HTTP server.
+type daemon struct {
+	o        daemonOptions
+	store    *store.Store
+	control  *controller.Controller
+	listener net.Listener
+	server   *http.Server
+}
+
+// newDaemon opens, restores and listens; whoever gets one must run it, which closes it.
+func newDaemon(o daemonOptions) (d *daemon, err error) {
+	if err := mayListen(o.listen, o.open); err != nil {
+		return nil, err
+	}
+	// The policy goes first: a bad one must not leave a folder behind.
+	if _, err := loadPolicy(o.policy); err != nil {
+		return nil, err
+	}
+	d = &daemon{o: o}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if d.store, err = openStore(o.data); err != nil {
+		return nil, err
+	}
+	registry := newRegistry()
+	model := state.New()
+	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
+		Mode: o.mode, Logger: o.logger, Registerer: registry, Decided: o.decided})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := d.handler(model, registry)
+	if err != nil {
+		return nil, err
+	}
+	if d.listener, err = net.Listen("tcp", o.listen); err != nil {
+		return nil, wrong("--web.listen-address names another address", err)
+	}
+	d.server = api.Server(handler)
+	d.server.ErrorLog = slog.NewLogLogger(o.logger.Handler(), slog.LevelDebug)
+	return d, nil
+}
+
+func openStore(dir string) (*store.Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, wrong("--data names a folder that can be written", err)
+	}
+	s, err := store.Open(store.Options{Path: filepath.Join(dir, "state.db")})
+	if err != nil {
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) {
+			return nil, wrong(hinted.Hint(), err)
+		}
+		return nil, wrong("", err)
+	}
+	return s, nil
+}
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("signalbox"))
+	return r
+}
+
+// handler wires what comes in, what goes out and what is asked.
+func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (http.Handler, error) {
+	suggest := func(id route.ID) route.ID { return route.ID(policy.Nearest(string(id), d.control.RouteIDs())) }
+	joiner, err := ingest.NewJoiner(ingest.JoinerOptions{})
+	if err != nil {
+		return nil, err
+	}
+	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: suggest, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
+	hooks, err := receipts.New(receipts.Options{Take: events.Take, Known: d.control.Known, Suggest: suggest, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: d.control, Reloader: d.control,
+		Events: events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
+		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
+}
+
+// sink hands joined observations to the loop.
+func (d *daemon) sink(ctx context.Context, batch []route.Observation) error {
+	err := d.control.Take(ctx, batch)
+	if errors.Is(err, controller.ErrFull) {
+		return ingest.ErrFull
+	}
+	return err
+}
+
+// address is where the daemon listens.
+func (d *daemon) address() string { return d.listener.Addr().String() }
+
+// stopWithin is how long requests under way may take once the daemon is to stop.
+const stopWithin = 5 * time.Second
+
+// run serves and decides until ctx is done: the server stops first, so that nothing taken in is lost, then the loop,
+// then the store.
+func (d *daemon) run(ctx context.Context) error {
+	defer d.close()
+	g, gctx := errgroup.WithContext(ctx)
+	loop, stopLoop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stopLoop()
+		<-gctx.Done()
+		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+		defer cancel()
+		if err := d.server.Shutdown(deadline); err != nil {
+			return errors.Join(fmt.Errorf("stop server: %w", err), d.server.Close())
+		}
+		return nil
+	})
+	g.Go(func() error { return d.control.Run(loop) })
+	g.Go(func() error {
+		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// close lets go of what is open.
+func (d *daemon) close() {
+	if d.listener != nil {
+		d.listener.Close() // the server may have closed it
+	}
+	if d.store != nil {
+		if err := d.store.Close(); err != nil {
+			d.o.logger.Error("store not closed", "err", err)
+		}
+	}
+}
+
+// mayListen refuses to stand in the open by accident: there is no authentication in front of the listener.
+func mayListen(address string, open bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return wrong("--web.listen-address takes HOST:PORT, such as 127.0.0.1:9465", fmt.Errorf("--web.listen-address: %w", err))
+	}
+	ip := net.ParseIP(host)
+	if open || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return wrong("listen on 127.0.0.1 behind a proxy that authenticates, or say --web.allow-open",
+		fmt.Errorf("--web.listen-address: want a loopback address, got %q: whoever reaches it could post events and read routes", address))
+}

@@ -1,0 +1,121 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"signalbox/rules/policy"
+	"signalbox/rules/route"
+)
+
+// PolicyStatus describes the policy in force and the last attempt to change it. It is an alias, so that those who serve
+// it can declare the same fields instead of importing this package.
+type PolicyStatus = struct {
+	Revision    string    `json:"revision"`
+	LoadedAt    time.Time `json:"loaded_at"`
+	LastError   string    `json:"last_error,omitempty"`
+	LastErrorAt time.Time `json:"last_error_at,omitzero"`
+	Problems    []string  `json:"problems,omitempty"`
+	Source      any       `json:"source,omitempty"`
+}
+
+// Status describes the policy in force.
+func (c *Controller) Status() PolicyStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+// Reload reads the policy again and puts it in force, whole or not at all: where it has problems, or cannot be made
+// durable, the old one stays and the error says why.
+func (c *Controller) Reload(ctx context.Context) error {
+	p, err := c.o.Load()
+	if err == nil {
+		err = c.handOver(ctx, p)
+	}
+	if err != nil {
+		c.refused(err)
+	}
+	return err
+}
+
+func (c *Controller) handOver(ctx context.Context, p *policy.Policy) error {
+	r := reload{p, make(chan error, 1)}
+	select {
+	case c.reloads <- r:
+	case <-ctx.Done():
+		return errStopped
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return errStopped
+	}
+}
+
+// adopt puts a policy in force.
+func (c *Controller) adopt(p *policy.Policy, now time.Time) error {
+	outcome := c.engine.Adopt(p, now.Round(0).UTC())
+	if outcome.Table != nil && len(outcome.Table.Lanes) == 0 {
+		return errors.New("policy: want at least one lane, got none")
+	}
+	old := c.engine.Policy
+	c.engine.Use(p)
+	if !c.commit(outcome, now) {
+		if old != nil {
+			c.engine.Use(old)
+		}
+		return errors.New("the policy could not be stored; the old one stays")
+	}
+	known := make(map[route.ID]bool, len(p.Routes))
+	for i := range p.Routes {
+		known[p.Routes[i].ID] = true
+	}
+	c.routes.Store(&known)
+	outcome.World = c.engine.World
+	c.show(outcome)
+	c.accepted(p, now)
+	return nil
+}
+
+func (c *Controller) accepted(p *policy.Policy, now time.Time) {
+	c.mu.Lock()
+	c.status = PolicyStatus{Revision: p.Revision, LoadedAt: now.Round(0).UTC()}
+	c.mu.Unlock()
+	c.metrics.reloaded(true, now)
+	c.log.Info("policy loaded", "policy", p.Revision)
+}
+
+func (c *Controller) refused(err error) {
+	c.mu.Lock()
+	c.status.LastError, c.status.LastErrorAt = firstLine(err.Error()), time.Now().Round(0).UTC()
+	c.status.Problems = problemsOf(err)
+	kept := c.status.Revision
+	c.mu.Unlock()
+	c.metrics.reloaded(false, time.Now())
+	c.log.Error("policy refused", "policy", kept, "err", err)
+}
+
+// problemsOf are the problems of a policy, each with its place.
+func problemsOf(err error) []string {
+	var problems policy.Problems
+	if !errors.As(err, &problems) {
+		return []string{err.Error()}
+	}
+	out := make([]string, len(problems))
+	for i, p := range problems {
+		out[i] = p.String()
+	}
+	return out
+}
+
+func firstLine(s string) string {
+	for i := range s {
+		if s[i] == '\n' {
+			return s[:i]
+		}
+	}
+	return s
+}

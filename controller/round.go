@@ -1,0 +1,237 @@
+package controller
+
+import (
+	"errors"
+	"sort"
+	"time"
+
+	"signalbox/controller/state"
+	"signalbox/controller/store"
+	"signalbox/rules/decide"
+	"signalbox/rules/route"
+	"signalbox/rules/signal"
+)
+
+// settleAfterJump is how long nothing is changed once the clock has jumped.
+const settleAfterJump = time.Minute
+
+// pruneEvery is how often the journal drops what is older than its retention, and pruneMost how much at once.
+const (
+	pruneEvery = 10 * time.Minute
+	pruneMost  = 5000
+)
+
+// baselinesEvery is how often what was learned is made durable where nothing else is.
+const baselinesEvery = time.Minute
+
+// round judges once, makes the outcome durable and publishes it.
+func (c *Controller) round(now time.Time) {
+	began := time.Now()
+	c.watchClock(now)
+	outcome := c.engine.Round(now.Round(0).UTC(), now.Before(c.holdUntil))
+	c.collectBaselines()
+	if c.commit(outcome, now) {
+		c.show(outcome)
+	}
+	c.prune(now)
+	c.metrics.round.Observe(time.Since(began).Seconds())
+}
+
+// watchClock notices a wall clock that moved by more than a tick beside the monotonic one, or that is behind the state.
+// Then it only watches for a while: hold-downs and conditions must not end because somebody set the clock.
+func (c *Controller) watchClock(now time.Time) {
+	jump := time.Duration(0)
+	if !c.last.IsZero() {
+		jump = now.Round(0).Sub(c.last.Round(0)) - now.Sub(c.last)
+	}
+	c.last = now
+	behind := c.engine.World.At.Sub(now)
+	if jump.Abs() <= signal.Tick && behind <= signal.Tick {
+		return
+	}
+	c.holdUntil = now.Add(settleAfterJump)
+	if behind > 0 {
+		c.engine.World.At = now.Round(0).UTC().Add(-signal.Tick)
+	}
+	c.metrics.jumps.Inc()
+	c.log.Warn("clock jumped", "took", jump.String(), "reason", "no change for "+settleAfterJump.String())
+}
+
+// commit makes an outcome durable. Where that fails nothing has happened: senders keep what they see, and the next round
+// decides again from the state before.
+func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
+	save := now.Sub(c.savedAt) >= baselinesEvery && len(c.baselines) > 0
+	if !o.Changed && !save && !c.owing {
+		c.engine.Keep(o)
+		return true
+	}
+	change := store.Change{Was: c.engine.World.Generation, World: o.World, Table: o.Table, Decisions: o.Decisions}
+	if save {
+		change.Baselines = c.pendingBaselines()
+	}
+	err := c.o.Store.Commit(change)
+	c.noteCommit(err)
+	if err != nil {
+		c.resume(err)
+		return false
+	}
+	if save {
+		c.savedAt = now
+		clear(c.baselines)
+	}
+	c.engine.Keep(o)
+	if o.Table != nil || c.owing {
+		c.publishNewer(c.engine.Table)
+	}
+	c.owing = false
+	c.tell(o.Decisions)
+	return true
+}
+
+// resume goes on from what the store holds where that is not what the loop believed: a change that the disk did not
+// confirm stands in it, or another writer came first. What is there is published once a commit after it has succeeded.
+func (c *Controller) resume(err error) {
+	if !errors.Is(err, store.ErrUnsure) && !errors.Is(err, store.ErrStale) {
+		return
+	}
+	saved, err := c.o.Store.Load()
+	if err != nil {
+		c.log.Error("state not read", "err", err)
+		return
+	}
+	c.engine.World, c.engine.Table, c.owing = saved.World, saved.Table, true
+}
+
+// publishNewer publishes a table unless senders have it already.
+func (c *Controller) publishNewer(t *route.Table) {
+	if now := c.o.Model.Table(); now != nil && !t.Generation.Newer(now.Table.Generation) {
+		return
+	}
+	if err := c.publish(t); err != nil {
+		c.log.Error("table not published", "generation", t.Generation.String(), "err", err)
+	}
+}
+
+// noteCommit tells of a store that begins or ceases to fail, once each.
+func (c *Controller) noteCommit(err error) {
+	switch {
+	case err != nil:
+		c.metrics.commitErrors.Inc()
+		if !c.failing {
+			c.log.Error("state not stored", "err", err, "reason", "nothing changes until it can be")
+		}
+	case c.failing:
+		c.log.Info("state stored again")
+	}
+	c.failing = err != nil
+}
+
+func (c *Controller) publish(t *route.Table) error {
+	p, err := state.Encode(t)
+	if err != nil {
+		return err
+	}
+	return c.o.Model.Publish(p)
+}
+
+func (c *Controller) tell(decisions []route.Decision) {
+	for i := range decisions {
+		d := &decisions[i]
+		c.metrics.decided(d)
+		if d.Enforced {
+			c.log.Info("route "+moved(d), "route", d.Route, "class", d.Lane.Class, "network", d.Lane.Network, "generation", d.Generation.String(), "from", d.From, "to", d.To, "rule", d.Rule, "reason", d.Reason)
+		} else {
+			c.log.Debug("change not made", "route", d.Route, "class", d.Lane.Class, "network", d.Lane.Network, "from", d.From, "to", d.To, "rule", d.Rule, "reason", d.Reason)
+		}
+	}
+	if c.o.Decided != nil && len(decisions) > 0 {
+		c.o.Decided(decisions)
+	}
+}
+
+func moved(d *route.Decision) string {
+	switch {
+	case d.From == d.To:
+		return "kept"
+	case d.To == route.Demoted:
+		return "demoted"
+	case d.To == route.Active:
+		return "promoted"
+	}
+	return "recovering"
+}
+
+// show lets viewers see what the round saw.
+func (c *Controller) show(o decide.Outcome) {
+	c.view.Store(&View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals})
+	if err := c.o.Model.PutLanes(rows(c, o)); err != nil {
+		c.log.Error("lanes not shown", "err", err)
+	}
+}
+
+func rows(c *Controller, o decide.Outcome) []state.LaneRow {
+	out := make([]state.LaneRow, 0, len(o.World.Lanes))
+	next := 0
+	for i := range o.World.Lanes {
+		l := &o.World.Lanes[i]
+		row := state.LaneRow{Class: l.Lane.Class, Network: l.Lane.Network, At: o.World.At}
+		if class := c.engine.Policy.Class(l.Lane.Class); class != nil {
+			row.Mode = class.Mode
+		}
+		for _, s := range l.Routes {
+			r := state.RouteRow{Route: s.Route, State: s}
+			if next < len(o.Signals) && o.Signals[next].Lane == l.Lane && o.Signals[next].Route == s.Route {
+				r.Signals = o.Signals[next]
+				next++
+			}
+			row.Routes = append(row.Routes, r)
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+func (c *Controller) collectBaselines() {
+	for _, s := range c.engine.Book.Changed() {
+		c.baselines[s.Key] = s.Data
+	}
+}
+
+// pendingBaselines are those not yet durable, in the order of their keys.
+func (c *Controller) pendingBaselines() []store.Baseline {
+	out := make([]store.Baseline, 0, len(c.baselines))
+	for key, data := range c.baselines {
+		out = append(out, store.Baseline{Key: key, Data: data})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i].Key, out[j].Key
+		if a.Route != b.Route {
+			return a.Route < b.Route
+		}
+		if a.Class != b.Class {
+			return a.Class < b.Class
+		}
+		return a.Network < b.Network
+	})
+	return out
+}
+
+// saveBaselines makes what was learned durable at the end of a run.
+func (c *Controller) saveBaselines(now time.Time, force bool) {
+	c.collectBaselines()
+	if len(c.baselines) == 0 || !force {
+		return
+	}
+	c.savedAt = time.Time{}
+	c.commit(decide.Outcome{World: c.engine.World}, now)
+}
+
+func (c *Controller) prune(now time.Time) {
+	if now.Sub(c.prunedAt) < pruneEvery {
+		return
+	}
+	c.prunedAt = now
+	if _, err := c.o.Store.Prune(now.Add(-c.o.Retention), pruneMost); err != nil {
+		c.log.Warn("journal not pruned", "err", err)
+	}
+}
