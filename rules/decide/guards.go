@@ -28,13 +28,12 @@ const (
 
 // How sure a comparison must be, in nats.
 const (
-	provenBetter   = -2.0 // a peer is proven better on the same cohorts
-	suffersToo     = 2.0  // a peer has the same trouble
-	underSuspicion = 3.0  // of evidence against a peer itself, and it is not proven better
-	corroborated   = 3.0  // another channel bears out what the receipts say
-	contradicted   = -3.0 // another channel contradicts it
-	probeArrives   = 0.985
-	leastDelivers  = 0.10
+	provenBetter  = -4.6 // a peer is a hundred times likelier to be healthy than to have the same trouble
+	suffersToo    = 2.0  // a peer has the same trouble
+	corroborated  = 3.0  // another channel bears out what the receipts say
+	contradicted  = -3.0 // another channel contradicts it
+	probeArrives  = 0.985
+	leastDelivers = 0.10
 )
 
 type guard struct {
@@ -131,19 +130,10 @@ func (l *lane) compare(c change, i int) float64 {
 	}
 	for _, p := range l.signals[c.index].Peers {
 		if p.Route == l.state.Routes[i].Route && p.Known {
-			return unless(p.Evidence >= underSuspicion, sick(c.rule.Demote.When, &p))
+			return sick(c.rule.Demote.When, &p)
 		}
 	}
 	return 0
-}
-
-// unless keeps a route that is itself under suspicion from being proven better: in the window that looks worst for one
-// route, chance alone makes another look well.
-func unless(suspected bool, nats float64) float64 {
-	if suspected {
-		return math.Max(nats, 0)
-	}
-	return nats
 }
 
 // sick is what a peer says by the channels that a condition reads: where it reads several, the one that speaks most

@@ -82,21 +82,36 @@ func cloneLane(l *route.LaneState) route.LaneState {
 	return c
 }
 
-// Inquiries are what a round asks the book about a lane.
-func Inquiries(l *route.LaneState) []route.Inquiry {
+// maxPeace is the longest time without trouble that is asked of a route before it can count as recovered.
+const maxPeace = 5 * time.Minute
+
+// Inquiries are what a round asks the book about a lane. A route that is out must show as long a peace as the hold-down
+// of its rules, up to maxPeace.
+func Inquiries(p *policy.Policy, l *route.LaneState) []route.Inquiry {
 	asks := make([]route.Inquiry, len(l.Routes))
-	for i, s := range l.Routes {
-		asks[i] = route.Inquiry{Route: s.Route, After: s.Since, Accused: s.Accused}
-		if s.Phase == route.Active {
-			asks[i].Accused = route.Accused{}
+	for i := range l.Routes {
+		s := &l.Routes[i]
+		asks[i] = route.Inquiry{Route: s.Route, After: s.Since}
+		if s.Phase != route.Active {
+			asks[i].Accused, asks[i].Peace = s.Accused, peace(p, s)
 		}
 	}
 	return asks
 }
 
+func peace(p *policy.Policy, s *route.State) time.Duration {
+	longest := time.Duration(0)
+	for i := range p.Rules {
+		if holds(s, p.Rules[i].Name) {
+			longest = max(longest, p.Rules[i].HoldDown.Base)
+		}
+	}
+	return min(longest, maxPeace)
+}
+
 // judge decides for one lane.
 func (r *round) judge(b *signal.Book, state *route.LaneState) {
-	signals := b.Judge(state.Lane, Inquiries(state), r.now)
+	signals := b.Judge(state.Lane, Inquiries(r.policy, state), r.now)
 	r.signals = append(r.signals, signals...)
 	pl := r.policy.Lane(state.Lane)
 	if pl == nil {

@@ -75,7 +75,6 @@ type Peer struct {
 	Known      bool    `json:"known"`      // whether it had messages in that time
 	Delivery   float64 `json:"delivery"`   // by its receipts; 0 where this one's are not accused
 	Conversion float64 `json:"conversion"` // by its conversions; 0 where this one's are not accused
-	Evidence   float64 `json:"evidence"`   // nats against the peer itself, in its own worst window
 }
 
 // Second is what channels other than receipts say of the window in which the receipts look worst.
@@ -119,4 +118,6 @@ type Inquiry struct {
 	// step. The zero time is no limit.
 	After   time.Time
 	Accused Accused // of a demoted or recovering route: what it has to recover from
+	// Peace is how long a demoted or recovering route must have shown no trouble before it can count as recovered.
+	Peace time.Duration
 }

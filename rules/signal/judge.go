@@ -264,7 +264,7 @@ func (s *subject) suspect() route.Accused {
 }
 
 // recovered is the evidence for normal against the state at demotion: of all windows since, the one that favours normal
-// most, provided that enough receipts are back in it and nothing in the last minutes speaks against the route.
+// most, provided that enough receipts are back in it and that there was peace.
 func (s *subject) recovered() float64 {
 	a := s.ask.Accused
 	if a.Arrival == 0 && a.Delivered == 0 || s.disturbed() {
@@ -288,8 +288,10 @@ func (s *subject) recovered() float64 {
 	return best
 }
 
-// disturbed reports whether there was trouble at any judgement of the last minutes.
-func (s *subject) disturbed() bool { return s.troubled != 0 && s.tick-s.troubled < peaceTicks }
+// disturbed reports whether there was trouble at any judgement within the peace that is asked for.
+func (s *subject) disturbed() bool {
+	return s.troubled != 0 && s.tick-s.troubled < int64(s.ask.Peace/Tick)
+}
 
 func (s *subject) open(q route.Quality) route.Open {
 	o := route.Open{Quality: q}

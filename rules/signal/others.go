@@ -19,7 +19,7 @@ func peersOf(s *subject, subjects []*subject) []route.Peer {
 
 // peer asks the route about the trouble of the accused, on the messages of the same time.
 func (s *subject) peer(accused *subject) route.Peer {
-	p := route.Peer{Route: s.ask.Route, Evidence: math.Max(s.found.evidence, s.loss.evidence)}
+	p := route.Peer{Route: s.ask.Route}
 	if s.cause != "" {
 		return p
 	}

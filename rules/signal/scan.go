@@ -25,9 +25,8 @@ const (
 	shares = len(silenceShares)
 	// recoveryNats for normal in a younger window take back what an older one says: the trouble is over.
 	recoveryNats = 4.6
-	// peaceNats against a route, anywhere in the last peaceTicks, and it has not recovered.
-	peaceNats  = 6.0
-	peaceTicks = 300 / tickSeconds
+	// peaceNats against a route that is out are trouble, after which there must be peace before it counts as recovered.
+	peaceNats = 6.0
 	// floorReceipts must be back before a route counts as recovered.
 	floorReceipts = 5
 )
