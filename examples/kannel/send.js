@@ -1,0 +1,129 @@
+// A sender for the example: it hands messages to Kannel by the routes that signalbox publishes. It needs no package.
+//
+//   node send.js [--rate 12] [--for SECONDS] [--signalbox URL] [--receipts URL] [--kannel URL]
+//
+// It prints one JSON line for each message, with the route it asked for and the generation of the table it went by.
+'use strict';
+const { createHash } = require('node:crypto');
+const { parseArgs } = require('node:util');
+
+const { values: flags } = parseArgs({
+  options: {
+    rate: { type: 'string', default: '12' }, // messages a second
+    for: { type: 'string', default: '0' }, // seconds; 0 is until it is stopped
+    signalbox: { type: 'string', default: 'http://127.0.0.1:9465' },
+    receipts: { type: 'string', default: '' }, // where Kannel calls back; default: signalbox
+    kannel: { type: 'string', default: 'http://127.0.0.1:13013' },
+    name: { type: 'string', default: 'gw-1' },
+  },
+});
+const lane = { class: 'otp', network: '234-15' }; // of every message that this sender has
+const callback = flags.receipts || flags.signalbox;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
+const complain = (what, err) => process.stderr.write(`${what}: ${err.cause?.message ?? err.message}\n`);
+
+let table = null; // the last good one: it stays in force for as long as signalbox is away
+
+function newer(generation) {
+  if (!table) return true;
+  const [epoch, number] = generation.split('-').map(Number);
+  const [hadEpoch, hadNumber] = table.generation.split('-').map(Number);
+  return epoch > hadEpoch || (epoch === hadEpoch && number > hadNumber);
+}
+
+// watch keeps the table up to date. A poll ends when there is a newer table, or after half a minute.
+async function watch() {
+  for (;;) {
+    try {
+      const headers = { Prefer: 'wait=30' };
+      if (table) headers['If-None-Match'] = `"${table.generation}"`;
+      const answer = await fetch(`${flags.signalbox}/routes`, { headers, signal: AbortSignal.timeout(60_000) });
+      const text = await answer.text();
+      if (answer.status === 200) await take(JSON.parse(text));
+      else if (answer.status !== 304) throw new Error(`HTTP ${answer.status}`);
+    } catch (err) {
+      complain('routes', err);
+      await pause(800 + 400 * Math.random());
+    }
+  }
+}
+
+async function take(next) {
+  const applied = next.lanes.length > 0 && newer(next.generation);
+  if (applied) table = next;
+  await fetch(`${flags.signalbox}/senders/${flags.name}`, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ generation: next.generation, applied, why: applied ? undefined : 'it is not newer' }),
+  });
+}
+
+// here is the lane of the table that our messages belong to. The policy writes one for GB, in which 234-15 lies.
+const here = () => table?.lanes.find((l) => l.class === lane.class && [lane.network, 'GB', '*'].includes(l.network));
+
+// choose picks the route of a message: everybody who has the same table and key picks the same one.
+function choose(key) {
+  const slot = Number(createHash('sha256').update(key).digest().readBigUInt64BE() % 10000n);
+  let sum = 0;
+  return here().routes.find((r) => (sum += r.share) > slot)?.route ?? 'any';
+}
+
+async function send(id) {
+  // Without a table Kannel may choose: "any" is a label that every link of kannel.conf allows.
+  const asked = table ? choose(id) : 'any';
+  const back = new URLSearchParams({ id, route: asked, ...lane, submitted: (Date.now() / 1000).toFixed(3) });
+  const query = new URLSearchParams({
+    username: 'tester',
+    password: 'foobar',
+    from: 'signalbox',
+    to: `447700900${String(Math.floor(1000 * Math.random())).padStart(3, '0')}`,
+    text: 'Your code is in another message',
+    smsc: asked,
+    'dlr-mask': '31',
+    // What begins with % is for Kannel to fill in, and must reach it unescaped once the query is decoded.
+    'dlr-url': `${callback}/receipts/kannel?${back}&smsc=%i&status=%d&reply=%A&at=%T&fid=%F`,
+  });
+  const line = { id, route: asked, generation: table?.generation ?? '' };
+  try {
+    const answer = await fetch(`${flags.kannel}/cgi-bin/sendsms?${query}`, { signal: AbortSignal.timeout(10_000) });
+    say({ ...line, status: answer.status, answer: await answer.text() });
+  } catch (err) {
+    say({ ...line, status: 0, answer: err.cause?.message ?? err.message });
+  }
+}
+
+// heartbeat tells signalbox how far this sender has got: while it is silent, missing receipts say nothing of routes.
+async function heartbeat() {
+  const routes = here()?.routes.map((r) => r.route);
+  if (!routes) return;
+  const line = JSON.stringify({ type: 'heartbeat', time: Date.now() / 1000, source: flags.name, routes });
+  try {
+    const answer = await fetch(`${flags.signalbox}/events`, { method: 'POST', headers: { 'Content-Type': 'application/x-ndjson' }, body: line + '\n' });
+    const text = await answer.text();
+    if (!answer.ok || JSON.parse(text).refused.length > 0) throw new Error(text);
+  } catch (err) {
+    complain('heartbeat', err);
+  }
+}
+
+async function main() {
+  watch();
+  setInterval(heartbeat, 3000);
+  for (let i = 0; i < 50 && !table; i++) await pause(100);
+  await heartbeat();
+  const run = Date.now().toString(36);
+  const began = Date.now();
+  const until = Number(flags.for) > 0 ? Number(flags.for) * 1000 : Infinity;
+  for (let n = 1; Date.now() - began < until && sending; n++) {
+    send(`${run}-${n}`);
+    await pause(Math.max(0, began + (n * 1000) / Number(flags.rate) - Date.now()));
+  }
+}
+
+// The end of standard input ends the sending, and the heartbeats go on: receipts are still to come. A signal ends both.
+let sending = true;
+if (!process.stdin.isTTY) process.stdin.on('end', () => (sending = false)).resume();
+for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(0));
+main();
