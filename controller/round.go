@@ -27,7 +27,7 @@ const baselinesEvery = time.Minute
 // round judges once, makes the outcome durable and publishes it.
 func (c *Controller) round(now time.Time) {
 	began := time.Now()
-	c.watchClock(now)
+	c.watchClock(now, now.Sub(c.last))
 	outcome := c.engine.Round(now.Round(0).UTC(), now.Before(c.holdUntil))
 	c.collectBaselines()
 	if c.commit(outcome, now) {
@@ -37,12 +37,12 @@ func (c *Controller) round(now time.Time) {
 	c.metrics.round.Observe(time.Since(began).Seconds())
 }
 
-// watchClock notices a wall clock that moved by more than a tick beside the monotonic one, or that is behind the state.
-// Then it only watches for a while: hold-downs and conditions must not end because somebody set the clock.
-func (c *Controller) watchClock(now time.Time) {
+// watchClock notices a wall clock that moved otherwise than the time that passed, or that is behind the state. Then the
+// loop only watches for a while: hold-downs and conditions must not end because somebody set the clock.
+func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 	jump := time.Duration(0)
 	if !c.last.IsZero() {
-		jump = now.Round(0).Sub(c.last.Round(0)) - now.Sub(c.last)
+		jump = now.Round(0).Sub(c.last.Round(0)) - passed
 	}
 	c.last = now
 	behind := c.engine.World.At.Sub(now)

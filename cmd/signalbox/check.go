@@ -18,13 +18,14 @@ func newCheck() *cobra.Command {
 		Short: "Say what is wrong with a policy, and what might be",
 		Long: `Parses a policy, a folder of YAML files or one file, and prints every problem with its file, line and column,
 and what was wanted; then advice on what is legal but hardly meant. Exits with 1 where there are problems.`,
-		Example: "  signalbox check examples/quickstart/policy",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  signalbox check examples/quickstart/policy",
+		Args:              takes("DIR"),
+		ValidArgsFunction: completePolicy,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return check(cmd.OutOrStdout(), args[0], output)
 		},
 	}
-	c.Flags().StringVar(&output, "output", "text", "text or json")
+	addOutput(c, &output)
 	return c
 }
 

@@ -76,18 +76,49 @@ func policyFiles(dir string) ([]string, error) {
 // loadPolicy reads and parses the policy at path, and names its revision: the git commit where the files are in a clean
 // checkout, else a hash of what they say.
 func loadPolicy(path string) (*policy.Policy, error) {
+	if path == "" {
+		return nil, wrong("signalbox check DIR tries one", errors.New("--policy: want a folder of YAML files, or one file, got nothing"))
+	}
 	files, err := readPolicy(path)
 	if err != nil {
-		return nil, wrong("--policy names a folder of YAML files, or one file", fmt.Errorf("read policy: %w", strip(err)))
+		return nil, wrong("a policy is a folder of YAML files, or one file", fmt.Errorf("read policy: %w", strip(err)))
 	}
 	p, err := policy.Parse(files)
 	if err != nil {
-		return nil, wrong("signalbox check "+path+" says it again; signalbox schema helps your editor", err)
+		return nil, wrong("signalbox check "+path+" tries it again; signalbox schema helps your editor", refusedPolicy(err))
 	}
 	if rev := gitRevision(path); rev != "" {
 		p.Revision = rev
 	}
 	return p, nil
+}
+
+// badPolicy is a policy that cannot be used, with all that is wrong with it.
+type badPolicy struct{ found policy.Problems }
+
+func refusedPolicy(err error) error {
+	var found policy.Problems
+	if errors.As(err, &found) {
+		return &badPolicy{found}
+	}
+	return err
+}
+
+// Error is one line for each problem, each beginning with its place, so that terminals and editors can go there.
+func (b *badPolicy) Error() string {
+	return fmt.Sprintf("the policy has %s:\n%s", plural(len(b.found), "problem"), b.found.Error())
+}
+
+// Unwrap is the problems as the parser returned them.
+func (b *badPolicy) Unwrap() error { return b.found }
+
+// Problems are the problems one by one, for those who answer with a list.
+func (b *badPolicy) Problems() []string {
+	all := make([]string, len(b.found))
+	for i, p := range b.found {
+		all[i] = p.String()
+	}
+	return all
 }
 
 // strip says a file error once: the path and what is wrong with it.

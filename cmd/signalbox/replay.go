@@ -22,7 +22,8 @@ import (
 )
 
 func newReplay() *cobra.Command {
-	var path, mode, output string
+	var path, output string
+	var mode route.Mode
 	var stats bool
 	c := &cobra.Command{
 		Use:   "replay --policy DIR EVENTS.ndjson[.gz|.zst]...",
@@ -30,20 +31,17 @@ func newReplay() *cobra.Command {
 		Long: `Reads observations, one JSON object a line, in the order of the files, and prints every decision that the
 policy would have made, one JSON object a line, in the time of the observations and as fast as the machine
 can. The same files and the same policy give the same bytes. "-" reads standard input.`,
-		Example: "  signalbox replay --policy examples/quickstart/policy events.ndjson.gz",
-		Args:    cobra.MinimumNArgs(1),
+		Example:           "  signalbox replay --policy examples/quickstart/policy events.ndjson.gz",
+		Args:              takes("EVENTS..."),
+		ValidArgsFunction: completeEvents,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := loadPolicy(path)
 			if err != nil {
 				return err
 			}
-			m, err := parseMode(mode)
-			if err != nil {
-				return err
-			}
 			w := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
-			r := &replayer{out: w, text: output == "text"}
-			r.replay = scenario.NewReplay(p, signal.Options{}, m, r.print)
+			r := &replayer{in: cmd.InOrStdin(), out: w, text: output == "text"}
+			r.replay = scenario.NewReplay(p, signal.Options{}, mode, r.print)
 			if err := r.files(args); err != nil {
 				return errors.Join(err, w.Flush())
 			}
@@ -51,26 +49,18 @@ can. The same files and the same policy give the same bytes. "-" reads standard 
 			return w.Flush()
 		},
 	}
-	c.Flags().StringVar(&path, "policy", "", "the policy: a folder of YAML files, or one file")
-	c.Flags().StringVar(&mode, "mode", "act", "the most that may be done with a verdict: observe, propose or act")
-	c.Flags().StringVar(&output, "output", "json", "json (one decision a line) or text")
+	addPolicy(c, &path)
+	addMode(c, &mode)
+	addChoice(c, &output, "output", "how to print decisions: json, one a line, or text", "json", "text")
 	c.Flags().BoolVar(&stats, "stats", false, "say on standard error what was read and how fast")
-	_ = c.MarkFlagRequired("policy") // the flag is there: it was defined above
 	return c
-}
-
-func parseMode(s string) (route.Mode, error) {
-	switch m := route.Mode(s); m {
-	case route.Observe, route.Propose, route.Act:
-		return m, nil
-	}
-	return "", wrong("", fmt.Errorf("--mode: want observe, propose or act, got %q", s))
 }
 
 // replayer reads files into a replay and prints what it decides.
 type replayer struct {
 	replay  *scenario.Replay
 	joiner  *ingest.Joiner
+	in      io.Reader // standard input
 	out     *bufio.Writer
 	text    bool
 	err     error
@@ -99,7 +89,7 @@ func (r *replayer) files(names []string) error {
 }
 
 func (r *replayer) file(name string) error {
-	in, closeIn, err := openEvents(name)
+	in, closeIn, err := openEvents(name, r.in)
 	if err != nil {
 		return err
 	}
@@ -140,9 +130,9 @@ func (r *replayer) observe(o *route.Observation) {
 }
 
 // openEvents opens a file of observations, plain or compressed by the ending of its name; "-" is standard input.
-func openEvents(name string) (io.Reader, func(), error) {
+func openEvents(name string, stdin io.Reader) (io.Reader, func(), error) {
 	if name == "-" {
-		return os.Stdin, func() {}, nil
+		return stdin, func() {}, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -186,12 +176,22 @@ func (r *replayer) print(o decide.Outcome) {
 // talk says what the decisions do not: lines that were left out, and the speed.
 func (r *replayer) talk(w io.Writer, stats bool) {
 	if r.first != nil {
-		fmt.Fprintf(w, "signalbox: %d lines were refused; the first: %v\n", r.refused, r.first)
+		fmt.Fprintf(w, "signalbox: %s refused; the first: %v\n", plural(r.refused, "line"), r.first)
 	}
 	for _, id := range sortedIDs(r.unknown) {
-		fmt.Fprintf(w, "signalbox: %d observations of route %q were left out: the policy does not have it\n", r.unknown[id], id)
+		fmt.Fprintf(w, "signalbox: %s of route %q left out: the policy does not have it%s\n", plural(r.unknown[id], "observation"), id, meant(string(id), r.routes()))
 	}
 	if stats {
-		fmt.Fprintf(w, "%d events in %s: %.0f events/s\n", r.events, r.took.Round(time.Millisecond), float64(r.events)/r.took.Seconds())
+		fmt.Fprintf(w, "signalbox: %d events in %s: %.0f events/s\n", r.events, r.took.Round(time.Millisecond), float64(r.events)/r.took.Seconds())
 	}
+}
+
+// routes are the routes of the policy.
+func (r *replayer) routes() []string {
+	p := r.replay.Engine().Policy
+	ids := make([]string, len(p.Routes))
+	for i := range p.Routes {
+		ids[i] = string(p.Routes[i].ID)
+	}
+	return ids
 }

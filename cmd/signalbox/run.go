@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,7 +13,7 @@ import (
 
 func newRun(stderr io.Writer) *cobra.Command {
 	var o daemonOptions
-	var mode, level, format string
+	var level, format string
 	c := &cobra.Command{
 		Use:   "run --policy DIR",
 		Short: "Watch routes, decide, and serve the table",
@@ -22,11 +21,8 @@ func newRun(stderr io.Writer) *cobra.Command {
 by the policy, keeps state in the data folder, and serves the table at /routes. SIGHUP or POST /-/reload
 reads the policy again; a bad policy is refused whole and the old one stays.`,
 		Example: "  signalbox run --policy examples/quickstart/policy --data /var/lib/signalbox",
-		Args:    cobra.NoArgs,
+		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if o.mode, err = parseMode(mode); err != nil {
-				return err
-			}
 			if o.logger, err = newLogger(stderr, level, format); err != nil {
 				return err
 			}
@@ -40,31 +36,29 @@ reads the policy again; a bad policy is refused whole and the old one stays.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.policy, "policy", "", "the policy: a folder of YAML files, or one file")
+	addPolicy(c, &o.policy)
 	f.StringVar(&o.data, "data", "signalbox-data", "the folder of the durable state; made where there is none")
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP")
 	f.BoolVar(&o.open, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
-	f.StringVar(&mode, "mode", "act", "the most that may be done with a verdict: observe, propose or act")
-	f.StringVar(&level, "log.level", "info", "debug, info, warn or error")
-	f.StringVar(&format, "log.format", "logfmt", "logfmt or json")
-	_ = c.MarkFlagRequired("policy") // the flag is there: it was defined above
+	addMode(c, &o.mode)
+	addChoice(c, &level, "log.level", "the least that is logged: debug, info, warn or error", "info", "debug", "warn", "error")
+	addChoice(c, &format, "log.format", "how it is logged: logfmt or json", "logfmt", "json")
+	_ = c.MarkFlagDirname("data") // the flag is there
 	return c
 }
 
+// newLogger takes words that the flags have checked.
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	o := &slog.HandlerOptions{}
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, wrong("", fmt.Errorf("--log.level: want debug, info, warn or error, got %q", level))
+		return nil, err
 	}
 	o.Level = l
-	switch format {
-	case "logfmt":
-		return slog.New(slog.NewTextHandler(w, o)), nil
-	case "json":
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o)), nil
 	}
-	return nil, wrong("", fmt.Errorf("--log.format: want logfmt or json, got %q", format))
+	return slog.New(slog.NewTextHandler(w, o)), nil
 }
 
 // reloadOnHangup reads the policy again at each SIGHUP until ctx is done. What comes of it is logged and in /metrics.

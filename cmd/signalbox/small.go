@@ -14,7 +14,7 @@ func newSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of policies, for editors",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), string(policy.Schema()))
 			return err
@@ -27,15 +27,23 @@ func newVersion() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output == "json" {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"version": version.Version, "revision": version.GetRevision(), "go": version.GoVersion})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"version": versionName(), "revision": version.GetRevision(), "go": version.GoVersion})
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version.Print("signalbox"))
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "signalbox %s (revision %s, %s, %s/%s)\n", versionName(), version.GetRevision(), version.GoVersion, version.GoOS, version.GoArch)
 			return err
 		},
 	}
-	c.Flags().StringVar(&output, "output", "text", "text or json")
+	addOutput(c, &output)
 	return c
+}
+
+// versionName is the release, or "devel" where the binary is none.
+func versionName() string {
+	if version.Version == "" {
+		return "devel"
+	}
+	return version.Version
 }

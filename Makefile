@@ -1,0 +1,38 @@
+# signalbox: make build, test, race, lint, fuzz, integration, bench, cover
+GO ?= go
+FUZZTIME ?= 5s
+
+.PHONY: build test race lint fuzz integration bench cover clean
+
+build: ## the binary, ./signalbox
+	$(GO) build -trimpath -o signalbox ./cmd/signalbox
+
+test: ## all that needs no network and no installed server
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+lint:
+	test -z "$$(gofmt -l .)"
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -h '^func Fuzz' $$d/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "fuzz $$d $$f"; $(GO) test $$d -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME); done; done
+
+integration: ## against real servers: Kannel (kannel, kannel-extras), node with npm
+	$(GO) test -tags integration -count=1 -timeout 15m ./...
+
+bench: ## prints what it saw; asserts nothing
+	@.ci/bench
+
+cover:
+	$(GO) test -coverprofile coverage.out ./... > coverage.txt
+	@$(GO) tool cover -func coverage.out | tail -1
+
+clean:
+	rm -f signalbox coverage.out coverage.txt

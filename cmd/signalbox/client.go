@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Where commands that ask a running signalbox find it.
+const (
+	serverEnv     = "SIGNALBOX_SERVER"
+	defaultServer = "http://127.0.0.1:9465"
+)
+
+// How long one question may take, beside the wait that it asks for; and how much of an answer is read.
+const (
+	askWithin  = 10 * time.Second
+	answerMost = 256 << 20
+)
+
+// client asks a running signalbox.
+type client struct {
+	base *url.URL
+	http http.Client
+}
+
+// addServer adds the flag that names the server. The function it returns makes the client once flags have been read.
+func addServer(c *cobra.Command) func() (*client, error) {
+	server := c.Flags().String("server", defaultServer, "the URL of a running signalbox; else "+serverEnv+" in the environment")
+	return func() (*client, error) {
+		if from := os.Getenv(serverEnv); from != "" && !c.Flags().Changed("server") {
+			return newClient(serverEnv, from)
+		}
+		return newClient("--server", *server)
+	}
+}
+
+// newClient returns the client of a server; from is where its URL was named.
+func newClient(from, server string) (*client, error) {
+	base, err := url.Parse(server)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+		return nil, wrong("", fmt.Errorf("%s: want a URL such as %s, got %q", from, defaultServer, server))
+	}
+	return &client{base: base}, nil
+}
+
+// name is the server's URL as it may be shown: without a password.
+func (c *client) name() string { return c.base.Redacted() }
+
+// answer is what signalbox said.
+type answer struct {
+	body []byte    // nil: nothing new
+	at   time.Time // when, by its own clock
+	etag string
+}
+
+// read decodes the answer.
+func (a *answer) read(c *client, into any) error {
+	if err := json.Unmarshal(a.body, into); err != nil {
+		return wrong(namesServer, fmt.Errorf("%s answered what cannot be read: %w", c.name(), err))
+	}
+	return nil
+}
+
+// get asks for a path.
+func (c *client) get(ctx context.Context, path string, query url.Values) (*answer, error) {
+	return c.ask(ctx, path, query, "", 0)
+}
+
+// ask asks for a path. With an entity tag it waits for another answer than the one that has the tag, and returns an
+// answer without a body where none came in time.
+func (c *client) ask(ctx context.Context, path string, query url.Values, etag string, wait time.Duration) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin+wait+wait/16)
+	defer cancel()
+	to := c.base.JoinPath(path)
+	to.RawQuery = query.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
+	if err != nil {
+		return nil, wrong("", err)
+	}
+	if etag != "" {
+		r.Header.Set("If-None-Match", etag)
+		r.Header.Set("Prefer", fmt.Sprintf("wait=%d", wait/time.Second))
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return nil, c.away(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, answerMost))
+	if err != nil {
+		return nil, c.away(err)
+	}
+	return c.take(resp, body)
+}
+
+// take makes an answer of a response.
+func (c *client) take(resp *http.Response, body []byte) (*answer, error) {
+	a := &answer{at: time.Now(), etag: resp.Header.Get("ETag")}
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		a.at = at
+	}
+	switch resp.StatusCode {
+	case http.StatusNotModified:
+		return a, nil
+	case http.StatusOK:
+		a.body = body
+		return a, nil
+	}
+	return nil, c.refused(resp, body)
+}
+
+const (
+	startsServer = "signalbox run --policy DIR starts one; --server URL or " + serverEnv + " names one elsewhere"
+	namesServer  = "--server URL or " + serverEnv + " names the one to ask"
+)
+
+// errAway marks failures that may be over in a moment.
+var errAway = errors.New("no answer")
+
+// away is the failure of a server that does not answer.
+func (c *client) away(err error) error {
+	why := err
+	var op *net.OpError
+	var u *url.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		why = fmt.Errorf("nothing within %s", askWithin)
+	case errors.As(err, &op):
+		why = op.Err
+	case errors.As(err, &u):
+		why = u.Err
+	}
+	var call *os.SyscallError
+	if errors.As(why, &call) {
+		why = call.Err
+	}
+	return wrong(startsServer, fmt.Errorf("%w from %s: %w", errAway, c.name(), why))
+}
+
+// problem is an error as signalbox tells it, after RFC 9457.
+type problem struct {
+	Type     string   `json:"type"`
+	Detail   string   `json:"detail"`
+	Problems []string `json:"problems"`
+}
+
+// refused is the failure of an answer that is not what was asked for.
+func (c *client) refused(resp *http.Response, body []byte) error {
+	var p problem
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || p.Detail == "" {
+		return wrong(namesServer, fmt.Errorf("%s answered %s, which signalbox does not say", c.name(), resp.Status))
+	}
+	told := errors.New(strings.Join(append([]string{p.Detail}, p.Problems...), "\n"))
+	switch p.Type {
+	case problemNotWarm:
+		return wrong(tryAgain(resp), fmt.Errorf("%w: %s is not warm: it has published no table since it started", errAway, c.name()))
+	case problemNoLane, problemNotFound:
+		return no("", told)
+	}
+	if resp.StatusCode >= 500 {
+		return wrong("", fmt.Errorf("%w: %s: %w", errAway, c.name(), told))
+	}
+	return wrong("", told)
+}
+
+// The problems that commands tell apart.
+const (
+	problemNotWarm  = "urn:signalbox:problem:not-warm"
+	problemNoLane   = "urn:signalbox:problem:no-lane"
+	problemNotFound = "urn:signalbox:problem:not-found"
+)
+
+func tryAgain(resp *http.Response) string {
+	if after := resp.Header.Get("Retry-After"); after != "" {
+		return "ask again in " + after + "s; its log says what it waits for"
+	}
+	return "ask again in a moment; its log says what it waits for"
+}
