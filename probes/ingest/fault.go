@@ -16,15 +16,7 @@ func faultOf(code string) route.Fault {
 	if !ok {
 		return route.FaultRoute
 	}
-	switch n {
-	case 0x14, 0x58:
-		return route.FaultCapacity
-	case 0x0a, 0x0b, 0x61, 0x62:
-		return route.FaultMessage
-	case 0x0e, 0x0f, 0x53:
-		return route.FaultConfig
-	}
-	return route.FaultRoute
+	return route.FaultOfStatus(n)
 }
 
 // faultOfName knows the names of the same codes, from SMPP 3.4, table 5-2.
@@ -42,7 +34,8 @@ func faultOfName(name string) route.Fault {
 
 // commandStatus reads a number of 32 bits. It is not strconv.ParseUint because that allocates its errors, and most
 // carriers' own codes are no numbers.
-func commandStatus(s string) (n uint64, ok bool) {
+func commandStatus(s string) (status uint32, ok bool) {
+	n := uint64(0)
 	base := uint64(10)
 	if len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x' {
 		s, base = s[2:], 16
@@ -59,5 +52,5 @@ func commandStatus(s string) (n uint64, ok bool) {
 			return 0, false
 		}
 	}
-	return n, s != ""
+	return uint32(n), s != ""
 }

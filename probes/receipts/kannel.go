@@ -200,18 +200,5 @@ func kannelFault(reply string) (code string, fault route.Fault) {
 	if !ok || err != nil {
 		return "", route.FaultRoute
 	}
-	return fmt.Sprintf("0x%08x", n), statusFault(n)
-}
-
-// statusFault says whose fault a command_status of SMPP is.
-func statusFault(n uint64) route.Fault {
-	switch n {
-	case 0x14, 0x58:
-		return route.FaultCapacity
-	case 0x0a, 0x0b, 0x61, 0x62:
-		return route.FaultMessage
-	case 0x0e, 0x0f, 0x53:
-		return route.FaultConfig
-	}
-	return route.FaultRoute
+	return fmt.Sprintf("0x%08x", n), route.FaultOfStatus(uint32(n))
 }
