@@ -122,8 +122,8 @@ async function main() {
   }
 }
 
-// The end of standard input ends the sending, and the heartbeats go on: receipts are still to come. A signal ends both.
+// SIGUSR2 ends the sending, and the heartbeats go on: receipts are still to come. SIGINT and SIGTERM end both.
 let sending = true;
-if (!process.stdin.isTTY) process.stdin.on('end', () => (sending = false)).resume();
+process.on('SIGUSR2', () => (sending = false));
 for (const s of ['SIGINT', 'SIGTERM']) process.on(s, () => process.exit(0));
 main();
