@@ -95,7 +95,8 @@ func (o JoinerOptions) withDefaults() JoinerOptions {
 // A submit counts once, and once more where the first was refused or timed out and this one was accepted: then the
 // message was tried again. A receipt counts once for each status; one that falls behind what is known is KindDuplicate,
 // the first final one has Final set, a different final one after it is KindContradiction. A conversion counts once. A
-// receipt or conversion with Submitted set needs no submit; one without waits for it, and is KindUnmatched in the end.
+// receipt or conversion with Submitted set needs no submit; one without is KindEarly while it waits for it, and counts
+// when the submit comes or is KindUnmatched in the end.
 // An accepted message that is forgotten before its final status gives KindLost. Other kinds pass through.
 func (j *Joiner) Join(o *route.Observation, emit func(*route.Observation)) {
 	now := j.advance(o.Time.UnixNano())
@@ -136,9 +137,10 @@ func (j *Joiner) join(o *route.Observation, now int64, emit func(*route.Observat
 	if out.dropped != nil {
 		emit(&out.dropped.o)
 	}
-	if !out.held {
-		emit(o)
+	if out.held {
+		o.Kind = route.KindEarly // what waits is a copy
 	}
+	emit(o)
 	for e := out.released; e != nil; e = e.same {
 		emit(&e.o)
 	}

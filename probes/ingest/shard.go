@@ -42,7 +42,7 @@ type shard struct {
 
 // outcome is what follows from an observation besides itself.
 type outcome struct {
-	held     bool  // the observation waits; it is not to be emitted
+	held     bool  // the observation waits, as a copy
 	lost     lost  // the message that was forgotten to make room
 	dropped  *wait // the one that waited longest and was given up to make room
 	released *wait // those that waited for this submit, in order, linked by same

@@ -16,6 +16,7 @@ const (
 	KindBaseline           // what is normal for a key, told from outside
 	KindLost               // an open message was forgotten before its receipt came: its cohort can no longer be judged
 	KindDuplicate          // an observation that had been counted before; it counts nowhere, but the source is alive
+	KindEarly              // a receipt or conversion came before its submit and waits for it; it counts when that comes
 	KindUnmatched          // a receipt or conversion whose submit was never seen
 	KindContradiction      // a second final status that differs from the first
 )
