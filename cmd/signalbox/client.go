@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,13 +38,16 @@ type client struct {
 
 // addServer adds the flag that names the server. The function it returns makes the client once flags have been read.
 func addServer(c *cobra.Command) func() (*client, error) {
-	server := c.Flags().String("server", defaultServer, "the URL of a running signalbox; else "+serverEnv+" in the environment")
-	return func() (*client, error) {
-		if from := os.Getenv(serverEnv); from != "" && !c.Flags().Changed("server") {
-			return newClient(serverEnv, from)
-		}
-		return newClient("--server", *server)
+	server := c.Flags().String("server", defaultServer, "the URL of a running signalbox; "+serverEnv+" in the environment says it too")
+	return func() (*client, error) { return serverOf(c, *server) }
+}
+
+// serverOf is the client of the server that the flag names, or the environment where the flag is not given.
+func serverOf(c *cobra.Command, flag string) (*client, error) {
+	if from := os.Getenv(serverEnv); from != "" && !c.Flags().Changed("server") {
+		return newClient(serverEnv, from)
 	}
+	return newClient("--server", flag)
 }
 
 // newClient returns the client of a server; from is where its URL was named.
@@ -151,9 +155,19 @@ func (c *client) away(err error) error {
 
 // problem is an error as signalbox tells it, after RFC 9457.
 type problem struct {
-	Type     string   `json:"type"`
-	Detail   string   `json:"detail"`
-	Problems []string `json:"problems"`
+	Type      string   `json:"type"`
+	Detail    string   `json:"detail"`
+	Parameter string   `json:"parameter"`
+	Problems  []string `json:"problems"`
+	See       []string `json:"see"`
+}
+
+// told is the problem in words; a parameter is called as the flag that it came from.
+func (p *problem) told() error {
+	if p.Parameter != "" && strings.HasPrefix(p.Detail, p.Parameter+": ") {
+		p.Detail = "--" + p.Detail
+	}
+	return errors.New(strings.Join(append([]string{p.Detail}, p.Problems...), "\n"))
 }
 
 // refused is the failure of an answer that is not what was asked for.
@@ -163,18 +177,24 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 	if kind != "application/problem+json" || json.Unmarshal(body, &p) != nil || p.Detail == "" {
 		return wrong(namesServer, fmt.Errorf("%s answered %s, which signalbox does not say", c.name(), resp.Status))
 	}
-	told := errors.New(strings.Join(append([]string{p.Detail}, p.Problems...), "\n"))
-	switch p.Type {
-	case problemNotWarm:
+	switch {
+	case p.Type == problemNotWarm:
 		return wrong(tryAgain(resp), fmt.Errorf("%w: %s is not warm: it has published no table since it started", errAway, c.name()))
-	case problemNoLane, problemNotFound:
-		return no("", told)
+	case p.Type == problemNoLane:
+		return no(showsLanes, p.told())
+	case p.Type == problemNotFound && slices.Contains(p.See, "/routes"): // not even the path is there
+		return wrong("is it of another version?", fmt.Errorf("%s cannot tell: %w", c.name(), p.told()))
+	case p.Type == problemNotFound && slices.Contains(p.See, "/api/v1/decisions"):
+		return no("signalbox history --all lists the decisions that are kept", p.told())
+	case p.Type == problemNotFound:
+		return no(showsLanes, p.told())
+	case resp.StatusCode >= 500:
+		return wrong("", fmt.Errorf("%w: %s: %w", errAway, c.name(), p.told()))
 	}
-	if resp.StatusCode >= 500 {
-		return wrong("", fmt.Errorf("%w: %s: %w", errAway, c.name(), told))
-	}
-	return wrong("", told)
+	return wrong("", p.told())
 }
+
+const showsLanes = "signalbox routes shows all lanes and their routes"
 
 // The problems that commands tell apart.
 const (

@@ -130,6 +130,15 @@ func strip(err error) error {
 	return err
 }
 
+// cause is what is wrong with a file, where its path has been said.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
 // gitRevision is "git:" and the commit that the policy at path is as of, or "" where it is not in a checkout or differs
 // from what was committed.
 func gitRevision(path string) string {

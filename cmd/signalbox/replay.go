@@ -51,7 +51,7 @@ can. The same files and the same policy give the same bytes. "-" reads standard 
 	}
 	addPolicy(c, &path)
 	addMode(c, &mode)
-	addChoice(c, &output, "output", "how to print decisions: json, one a line, or text", "json", "text")
+	addChoice(c, &output, "output", "how to print decisions: json, one a line, or text", "json", "text", "json")
 	c.Flags().BoolVar(&stats, "stats", false, "say on standard error what was read and how fast")
 	return c
 }
@@ -80,7 +80,7 @@ func (r *replayer) files(names []string) error {
 	began := time.Now()
 	for _, name := range names {
 		if err := r.file(name); err != nil {
-			return wrong("", fmt.Errorf("replay %s: %w", name, strip(err)))
+			return wrong("", fmt.Errorf("replay %s: %w", name, cause(err)))
 		}
 	}
 	r.replay.End()

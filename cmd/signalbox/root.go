@@ -139,9 +139,9 @@ type choice[T ~string] struct {
 	of   []T
 }
 
-// addChoice adds a flag that takes one of a few words, the first of which is its default.
-func addChoice[T ~string](c *cobra.Command, to *T, name, usage string, of ...T) {
-	*to = of[0]
+// addChoice adds a flag that takes one of a few words.
+func addChoice[T ~string](c *cobra.Command, to *T, name, usage string, otherwise T, of ...T) {
+	*to = otherwise
 	c.Flags().Var(&choice[T]{name, to, of}, name, usage)
 	words := make([]string, len(of))
 	for i, w := range of {
@@ -152,12 +152,12 @@ func addChoice[T ~string](c *cobra.Command, to *T, name, usage string, of ...T) 
 
 // addOutput adds the flag that every reading command has.
 func addOutput(c *cobra.Command, to *string) {
-	addChoice(c, to, "output", "how to print the answer: text for people, json for programs", "text", "json")
+	addChoice(c, to, "output", "how to print the answer: text for people, json for programs", "text", "text", "json")
 }
 
 // addMode adds the flag that bounds what rules may do.
 func addMode(c *cobra.Command, to *route.Mode) {
-	addChoice(c, to, "mode", "the most that may be done with a verdict: observe, propose or act", route.Act, route.Propose, route.Observe)
+	addChoice(c, to, "mode", "the most that may be done with a verdict: observe, propose or act", route.Act, route.Observe, route.Propose, route.Act)
 }
 
 // String is the word in force.
