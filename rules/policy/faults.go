@@ -61,7 +61,7 @@ func suggestSignal(got string) string {
 	for i, v := range variables {
 		labels[i] = v.label
 	}
-	if s := nearest(got, labels); s != "" {
+	if s := Nearest(got, labels); s != "" {
 		return suggestion(s)
 	}
 	for _, label := range labels {

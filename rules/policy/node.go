@@ -133,13 +133,16 @@ func (n node) object() fields {
 		return o
 	}
 	o.values = make(map[string]entry, len(entries))
+	meant := map[string]bool{} // keys that were misspelt: they are told once, not missed too
 	for _, e := range entries {
 		if n.accepts(e) {
 			o.values[e.name] = e
+		} else {
+			meant[Nearest(e.name, n.shape.known())] = true
 		}
 	}
 	for _, k := range n.shape.keys {
-		if _, has := o.values[k.name]; k.required && !has {
+		if k.required && !o.has(k.name) && !meant[k.name] {
 			o.missing(k)
 		}
 	}

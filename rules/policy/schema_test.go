@@ -83,8 +83,8 @@ func TestNearest(t *testing.T) {
 	words := []string{"acme-uk", "bolt-uk", "ordered", "otp"}
 	for word, want := range map[string]string{"acme-ul": "acme-uk", "amce-uk": "acme-uk", "ACME-UK": "acme-uk", "order": "ordered", "opt": "otp", "x": "", "zzz-uk": "", "otp": "", "": "",
 		strings.Repeat("a", 100): ""} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("nearest(%q): got %q, want %q", word, got, want)
+		if got := Nearest(word, words); got != want {
+			t.Errorf("Nearest(%q): got %q, want %q", word, got, want)
 		}
 	}
 }

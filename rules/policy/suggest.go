@@ -5,9 +5,9 @@ import "strings"
 // maxWord bounds the words that are compared; no name of a policy is longer.
 const maxWord = 64
 
-// nearest returns the candidate that differs least from word, the first of several, or "" where none is near: a name of
+// Nearest returns the candidate that differs least from word, the first of several, or "" where none is near: a name of
 // three letters may differ by one, one of six by two, and an abbreviation is near what it stands for.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	best, least := "", max(1, len(word)/3)+1
 	if len(word) > maxWord {
 		return ""
@@ -28,7 +28,7 @@ func nearest(word string, candidates []string) string {
 
 // didYouMean is the suggestion in brackets with a space before it, or nothing.
 func didYouMean(word string, candidates []string) string {
-	if s := nearest(word, candidates); s != "" {
+	if s := Nearest(word, candidates); s != "" {
 		return ` (did you mean "` + s + `"?)`
 	}
 	return ""
