@@ -151,6 +151,8 @@ func (c *Controller) tell(decisions []route.Decision) {
 
 func moved(d *route.Decision) string {
 	switch {
+	case d.To == route.Recovering:
+		return "ramped"
 	case d.From == d.To:
 		return "kept"
 	case d.To == route.Demoted:
@@ -158,7 +160,7 @@ func moved(d *route.Decision) string {
 	case d.To == route.Active:
 		return "promoted"
 	}
-	return "recovering"
+	return "changed"
 }
 
 // show lets viewers see what the round saw.

@@ -26,7 +26,7 @@ const acme, bolt = route.ID("acme-uk"), route.ID("bolt-uk")
 func TestCarrierSwallowsMessages(t *testing.T) {
 	s := startSite(t)
 	began := s.table(t)
-	s.wantShares(t, began, route.Active, 7000, 3000)
+	s.wantShares(t, began, route.Active, 7000)
 	s.startSender(t, 12)
 	await(t, "both routes can be judged", func() bool { return s.known(t, acme) && s.known(t, bolt) })
 	s.sendMore(t, 150)
@@ -35,7 +35,7 @@ func TestCarrierSwallowsMessages(t *testing.T) {
 	order(t, s.acme, "swallow")
 	demoted := s.awaitPhase(t, route.Demoted)
 	t.Logf("demoted %s after the first message was swallowed", time.Since(swallowed).Round(time.Second))
-	s.wantShares(t, demoted, route.Demoted, 500, 9500)
+	s.wantShares(t, demoted, route.Demoted, 500)
 	s.wantDemotion(t, demoted)
 
 	s.awaitGeneration(t, demoted)
@@ -52,7 +52,7 @@ func TestCarrierSwallowsMessages(t *testing.T) {
 	order(t, s.acme, "heal")
 	active := s.awaitPhase(t, route.Active)
 	t.Logf("active %s after it healed, %s after it was demoted", time.Since(healed).Round(time.Second), active.PublishedAt.Sub(demoted.PublishedAt).Round(time.Second))
-	s.wantShares(t, active, route.Active, 7000, 3000)
+	s.wantShares(t, active, route.Active, 7000)
 	s.wantWayBack(t)
 
 	s.awaitGeneration(t, active)
@@ -62,6 +62,24 @@ func TestCarrierSwallowsMessages(t *testing.T) {
 	}
 	s.sender.Process.Signal(syscall.SIGUSR2)
 	s.wantNothingLost(t)
+}
+
+// A carrier that answers no submit_sm, while its bind is up and enquire_link is answered, looks online to Kannel, which
+// queues and says nothing. What the sender itself tells of its messages is enough to see it.
+func TestCarrierAnswersNothing(t *testing.T) {
+	s := startSite(t)
+	s.startSender(t, 12)
+	await(t, "both routes can be judged", func() bool { return s.known(t, acme) && s.known(t, bolt) })
+	s.sendMore(t, 150)
+
+	muted := time.Now()
+	order(t, s.acme, "mute")
+	demoted := s.awaitPhase(t, route.Demoted)
+	t.Logf("demoted %s after the carrier went mute", time.Since(muted).Round(time.Second))
+	s.wantDemotion(t, demoted)
+	if status := s.links(t); strings.Count(status, "(online") != 2 {
+		t.Errorf("Kannel no longer calls both links online: this test shows nothing\n%s", status)
+	}
 }
 
 // crash kills signalbox and starts it again: senders and Kannel go on meanwhile, the table is the same, and the calls
@@ -115,11 +133,12 @@ func (s *site) awaitPhase(t *testing.T, phase route.Phase) (table route.Table) {
 	return table
 }
 
-func (s *site) wantShares(t *testing.T, table route.Table, phase route.Phase, ofAcme, ofBolt int) {
+// wantShares wants acme in a phase with at most a share of the lane, and the rest with bolt.
+func (s *site) wantShares(t *testing.T, table route.Table, phase route.Phase, most int) {
 	t.Helper()
 	a, b := entry(t, table, acme), entry(t, table, bolt)
-	if a.Phase != phase || a.Share != ofAcme || b.Phase != route.Active || b.Share != ofBolt {
-		t.Errorf("table %s: got %+v %+v, want %s with %d and %d", table.Generation, a, b, phase, ofAcme, ofBolt)
+	if a.Phase != phase || a.Share > most || a.Share < most/2 || b.Phase != route.Active || b.Share != route.FullShare-a.Share {
+		t.Errorf("table %s: got %+v %+v, want %s with %d", table.Generation, a, b, phase, most)
 	}
 }
 
@@ -140,7 +159,9 @@ func (s *site) known(t *testing.T, id route.ID) bool {
 	return false
 }
 
-var demotionText = regexp.MustCompile(`^of \d+ messages since \d\d:\d\d:\d\d whose final status should be back, \d+ came back delivered and \d+ failed; at most \d+% will be delivered, baseline 98%$`)
+// demotionText is what the sentence has to say, whatever its words: how many messages since when, how many of them came
+// back, how many can come at most, and what is normal.
+var demotionText = regexp.MustCompile(`^of \d+ messages since \d\d:\d\d:\d\d .*\b\d+ came back delivered\b.*; at most \d\d?% .*, baseline 98%$`)
 
 // wantDemotion looks at what senders, the journal and a person who asks are told.
 func (s *site) wantDemotion(t *testing.T, table route.Table) {
@@ -154,7 +175,7 @@ func (s *site) wantDemotion(t *testing.T, table route.Table) {
 		t.Errorf("decision: got %+v", d)
 	}
 	compared := slices.IndexFunc(d.Guards, func(g route.GuardResult) bool { return g.Guard == "common_cause" })
-	if compared < 0 || d.Guards[compared].Why != "bolt-uk is proven better on the same cohorts" {
+	if compared < 0 || !strings.HasPrefix(d.Guards[compared].Why, "bolt-uk is proven better on ") {
 		t.Errorf("guards: got %+v", d.Guards)
 	}
 	why := read[struct{ Text, Next string }](t, s.signalbox+"/api/v1/explain?route=acme-uk&class=otp&network=234-15")
@@ -316,14 +337,12 @@ func (s *site) wantMetrics(t *testing.T, calls []call) {
 	last := calls[len(calls)-1].box
 	for series, want := range map[string]int{
 		`signalbox_receipts_calls_total{format="kannel",outcome="taken"}`: count(calls, func(c *call) bool { return c.box == last }),
-		`signalbox_events_total{type="submit"}`:                           count(calls, func(c *call) bool { return c.box == last && c.accepted() }),
 		`signalbox_events_total{type="receipt"}`:                          count(calls, func(c *call) bool { return c.box == last && c.final() }),
 		`signalbox_receipts_calls_total{format="kannel",outcome="busy"}`:  0,
 		`signalbox_receipts_unmatched_total`:                              0,
 		`signalbox_receipts_contradicting_total`:                          0,
 		`signalbox_messages_evicted_total`:                                0,
 		`signalbox_store_commit_errors_total`:                             0,
-		`signalbox_clock_jumps_total`:                                     0,
 	} {
 		if got := s.metric(t, series); got != float64(want) {
 			t.Errorf("%s: got %v, want %d", series, got, want)

@@ -24,6 +24,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 const complain = (what, err) => process.stderr.write(`${what}: ${err.cause?.message ?? err.message}\n`);
 
+const untold = []; // events that signalbox has not taken yet, oldest first
 let table = null; // the last good one: it stays in force for as long as signalbox is away
 
 function newer(generation) {
@@ -73,7 +74,8 @@ function choose(key) {
 async function send(id) {
   // Without a table Kannel may choose: "any" is a label that every link of kannel.conf allows.
   const asked = table ? choose(id) : 'any';
-  const back = new URLSearchParams({ id, route: asked, ...lane, submitted: (Date.now() / 1000).toFixed(3) });
+  const submitted = (Date.now() / 1000).toFixed(3);
+  const back = new URLSearchParams({ id, route: asked, ...lane, submitted });
   const query = new URLSearchParams({
     username: 'tester',
     password: 'foobar',
@@ -88,31 +90,54 @@ async function send(id) {
   const line = { id, route: asked, generation: table?.generation ?? '' };
   try {
     const answer = await fetch(`${flags.kannel}/cgi-bin/sendsms?${query}`, { signal: AbortSignal.timeout(10_000) });
+    if (answer.status === 202 && asked !== 'any') {
+      untold.push(JSON.stringify({ type: 'submit', time: Number(submitted), id, route: asked, ...lane, source: flags.name, result: 'accepted' }));
+    }
     say({ ...line, status: answer.status, answer: await answer.text() });
   } catch (err) {
     say({ ...line, status: 0, answer: err.cause?.message ?? err.message });
   }
 }
 
-// heartbeat tells signalbox how far this sender has got: while it is silent, missing receipts say nothing of routes.
-async function heartbeat() {
+// report tells signalbox what was sent, and by a heartbeat how far this sender has got: while it is silent, missing receipts
+// say nothing of routes. Kannel tells of a message too, by bit 8 of its reports, and the same thing told twice counts once.
+// But Kannel tells only of what the carrier has answered. To one that keeps its bind and answers no submit_sm at all,
+// Kannel goes on queueing without a word, and this is all that signalbox hears of those messages.
+async function report() {
+  const lines = untold.splice(0, 10_000);
   const routes = here()?.routes.map((r) => r.route);
-  if (!routes) return;
-  const line = JSON.stringify({ type: 'heartbeat', time: Date.now() / 1000, source: flags.name, routes });
+  const now = Date.now() / 1000;
+  if (routes) lines.push(JSON.stringify({ type: 'heartbeat', time: now, source: flags.name, routes }));
+  if (lines.length === 0) return;
   try {
-    const answer = await fetch(`${flags.signalbox}/events`, { method: 'POST', headers: { 'Content-Type': 'application/x-ndjson' }, body: line + '\n' });
+    const answer = await fetch(`${flags.signalbox}/events`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/x-ndjson' },
+      body: lines.join('\n') + '\n',
+      signal: AbortSignal.timeout(5_000),
+    });
     const text = await answer.text();
-    if (!answer.ok || JSON.parse(text).refused.length > 0) throw new Error(text);
+    if (!answer.ok) throw new Error(text);
+    if (JSON.parse(text).refused.length > 0) complain('events', new Error(text)); // they would be refused again
   } catch (err) {
-    complain('heartbeat', err);
+    complain('events', err);
+    if (routes) lines.pop();
+    untold.unshift(...lines); // for the next time
+    untold.splice(0, untold.length - 10_000); // the oldest are too late to be judged by
+  }
+}
+
+async function reports() {
+  for (;;) {
+    await report();
+    await pause(1000);
   }
 }
 
 async function main() {
   watch();
-  setInterval(heartbeat, 3000);
   for (let i = 0; i < 50 && !table; i++) await pause(100);
-  await heartbeat();
+  reports();
   const run = Date.now().toString(36);
   const began = Date.now();
   const until = Number(flags.for) > 0 ? Number(flags.for) * 1000 : Infinity;

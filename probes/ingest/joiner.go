@@ -92,8 +92,9 @@ func (o JoinerOptions) withDefaults() JoinerOptions {
 // whatever became due or matched by it. It changes o. What emit is given is valid until emit returns, and emit is called
 // without a lock held.
 //
-// A submit counts once, and once more where the first was refused or timed out and this one was accepted: then the
-// message was tried again. A receipt counts once for each status; one that falls behind what is known is KindDuplicate,
+// A submit counts once, and once more where the first was refused or timed out and this one, a second later or more, was
+// accepted: then the message was tried again. One that was accepted and is then refused was refused by the carrier behind
+// a gateway: that counts as a final failure by the route's fault, and is KindWithdrawn by anybody else's. A receipt counts once for each status; one that falls behind what is known is KindDuplicate,
 // the first final one has Final set, a different final one after it is KindContradiction. A conversion counts once. A
 // receipt or conversion with Submitted set needs no submit; one without is KindEarly while it waits for it, and counts
 // when the submit comes or is KindUnmatched in the end.

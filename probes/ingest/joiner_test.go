@@ -31,6 +31,7 @@ func newJoiner(t testing.TB, o JoinerOptions) *Joiner {
 var words = map[string]route.Observation{
 	"submit":    {Kind: route.KindSubmit, Class: "otp", Network: "GB"},
 	"refused":   {Kind: route.KindSubmit, Class: "otp", Network: "GB", Result: route.Refused},
+	"throttled": {Kind: route.KindSubmit, Class: "otp", Network: "GB", Result: route.Refused, Fault: route.FaultCapacity},
 	"timeout":   {Kind: route.KindSubmit, Class: "otp", Network: "GB", Result: route.TimedOut},
 	"enroute":   {Kind: route.KindReceipt, Status: route.StatusEnroute},
 	"accepted":  {Kind: route.KindReceipt, Status: route.StatusAccepted},
@@ -66,7 +67,7 @@ func read(story string) (list []route.Observation) {
 
 var kindNames = map[route.Kind]string{
 	route.KindSubmit: "submit", route.KindReceipt: "receipt", route.KindConversion: "conversion", route.KindHeartbeat: "tick",
-	route.KindLost: "lost", route.KindEarly: "early", route.KindDuplicate: "duplicate", route.KindUnmatched: "unmatched", route.KindContradiction: "contradiction",
+	route.KindLost: "lost", route.KindEarly: "early", route.KindWithdrawn: "withdrawn", route.KindDuplicate: "duplicate", route.KindUnmatched: "unmatched", route.KindContradiction: "contradiction",
 }
 
 // write is an emitted observation as a word: its kind, its status where it is final or not, and @second of its submit.
@@ -134,8 +135,20 @@ func TestJoinerStories(t *testing.T) {
 			got:   "early early unmatched unmatched tick submit",
 		},
 		"a second try after a refusal counts": {
-			story: "1 refused m, 1 refused m, 2 submit m, 2 refused m, 2 submit m, 3 delivered m",
+			story: "1 refused m, 1 refused m, 2 submit m, 1 refused m, 2 submit m, 3 delivered m",
 			got:   "submit duplicate submit duplicate duplicate delivered!@2/otp/GB",
+		},
+		"one attempt seen by the sender and by its gateway is one": {
+			story: "1 refused m, 1.4 submit m, 5 submit m",
+			got:   "submit duplicate submit",
+		},
+		"a carrier behind a gateway that refuses has failed the message": {
+			story: "1 submit m, 1 refused m, 1 refused m, 2 delivered m",
+			got:   "submit rejected!@1/otp/GB duplicate contradiction@1/otp/GB",
+		},
+		"unless it was asked for too much": {
+			story: "1 submit m, 9 throttled m, 9 throttled m",
+			got:   "submit withdrawn@1/otp/GB duplicate",
 		},
 		"a receipt for a submit that timed out": {
 			story: "1 timeout m, 4 delivered m",

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"sync"
+	"time"
 
 	"signalbox/rules/route"
 )
@@ -40,6 +41,8 @@ type shard struct {
 	_     [64]byte // its neighbour's mutex belongs on another cache line
 }
 
+const second = int64(time.Second)
+
 // outcome is what follows from an observation besides itself.
 type outcome struct {
 	held     bool  // the observation waits, as a copy
@@ -69,7 +72,10 @@ func (s *shard) submit(e *entry, o *route.Observation, h uint64, now int64) (out
 	switch {
 	case e == nil:
 		e, out.lost = s.remember(h, o.Key(), o.Time.UnixNano(), now)
-	case e.flags&flagSubmitted != 0 && (!accepted || e.flags&flagAccepted != 0):
+	case e.flags&(flagAccepted|flagFinal) == flagAccepted && o.Result == route.Refused && o.Time.UnixNano() > e.submitted-second:
+		s.refuse(e, o)
+		return out
+	case e.flags&flagSubmitted != 0 && (!accepted || e.flags&flagAccepted != 0 || oneAttempt(e, o)):
 		s.duplicate(o)
 		return out
 	}
@@ -85,6 +91,25 @@ func (s *shard) submit(e *entry, o *route.Observation, h uint64, now int64) (out
 		s.count(e, &w.o)
 	}
 	return out
+}
+
+// refuse ends a message that a gateway accepted and its carrier then refused: as a failure where that is the route's
+// fault, and as if it had never been submitted where it is not.
+func (s *shard) refuse(e *entry, o *route.Observation) {
+	k := s.keys.of(e.key)
+	o.Class, o.Network, o.Submitted = k.Class, k.Network, fromNano(e.submitted)
+	o.Kind = route.KindWithdrawn
+	if o.Fault == route.FaultRoute {
+		o.Kind, o.Status, o.Final = route.KindReceipt, route.StatusRejected, true
+	}
+	s.change(e, func() { e.flags |= flagFinal })
+}
+
+// oneAttempt reports whether a submit tells of the same attempt as the one that is remembered, seen from elsewhere: a
+// gateway and its sender agree on when a message was handed over to the second.
+func oneAttempt(e *entry, o *route.Observation) bool {
+	apart := o.Time.UnixNano() - e.submitted
+	return apart > -second && apart < second
 }
 
 // count fills in a receipt or a conversion from its message and says what it counts as.
