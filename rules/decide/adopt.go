@@ -3,6 +3,7 @@ package decide
 import (
 	"reflect"
 	"sort"
+	"strings"
 	"time"
 
 	"signalbox/rules/policy"
@@ -11,7 +12,8 @@ import (
 
 // Adopt fits the state to a policy, at its first load and at each reload: lanes and routes that stay keep their phase,
 // clocks and hold-down; new ones start active; those that are gone are forgotten. A route that was demoted by a rule that
-// is gone returns by the way of every promotion. The table is new wherever senders would see something else.
+// is gone comes back by small steps once its hold-down is over. The table is new wherever senders would see something
+// else, and where one policy replaced another, a decision tells of each lane that looks different, came or went.
 func Adopt(p *policy.Policy, w route.World, last *route.Table, now time.Time) Outcome {
 	next := w
 	next.Policy, next.Lanes = p.Revision, nil
@@ -21,13 +23,18 @@ func Adopt(p *policy.Policy, w route.World, last *route.Table, now time.Time) Ou
 	if next.Policy == w.Policy && last != nil && reflect.DeepEqual(next.Lanes, w.Lanes) {
 		return Outcome{World: w}
 	}
+	r := &round{policy: p, now: now.Round(0).UTC()}
 	out := Outcome{Changed: true}
-	t := Table(p, next, now)
+	t := Table(p, next, r.now)
 	if last == nil || !reflect.DeepEqual(t.Lanes, last.Lanes) || t.Policy != last.Policy {
 		next.Generation, next.Ordinal = successor(w.Generation), 0
 		t.Generation = next.Generation
 		out.Table = &t
 	}
+	if last != nil {
+		r.tellChanges(last, &t)
+	}
+	out.Decisions = r.number(&next)
 	out.World = next
 	return out
 }
@@ -48,4 +55,71 @@ func adoptLane(l *policy.Lane, was *route.LaneState) route.LaneState {
 	}
 	sort.Slice(next.Routes, func(i, j int) bool { return next.Routes[i].Route < next.Routes[j].Route })
 	return next
+}
+
+// tellChanges records how a policy changed the table: first the lanes that it has, in its order, then those that it has
+// no more, in the order of the old one.
+func (r *round) tellChanges(was, is *route.Table) {
+	by := "policy " + is.Policy + " replaced " + was.Policy
+	for i := range is.Lanes {
+		l := &is.Lanes[i]
+		switch old := find(was, l.Lane()); {
+		case old == nil:
+			r.changed(l, by+" and brought this lane: "+describe(l))
+		case !reflect.DeepEqual(old, l):
+			r.changed(l, by+": now "+describe(l))
+		}
+	}
+	for i := range was.Lanes {
+		if l := &was.Lanes[i]; find(is, l.Lane()) == nil {
+			r.changed(l, by+" and has no such lane any more; "+heir(is, l))
+		}
+	}
+}
+
+func find(t *route.Table, key route.Lane) *route.LaneTable {
+	for i := range t.Lanes {
+		if t.Lanes[i].Lane() == key {
+			return &t.Lanes[i]
+		}
+	}
+	return nil
+}
+
+// changed records a change of a lane that no rule asked for, under its first route.
+func (r *round) changed(l *route.LaneTable, text string) {
+	first := &l.Routes[0]
+	r.note(route.Decision{
+		Lane: l.Lane(), Route: first.Route, From: first.Phase, To: first.Phase, Verdict: route.VerdictNothing, Mode: l.Mode,
+		Enforced: true, Reason: route.PolicyChanged, Text: text,
+		Inputs: []route.Input{}, Guards: []route.GuardResult{}, Alternatives: []route.Alternative{},
+	})
+}
+
+// heir says which lane serves the messages of one that is gone.
+func heir(t *route.Table, gone *route.LaneTable) string {
+	if i := t.Lookup(gone.Class, gone.Network); i >= 0 {
+		return "its messages go by lane " + t.Lanes[i].Lane().String() + ": " + describe(&t.Lanes[i])
+	}
+	return "no lane serves all of its messages now"
+}
+
+// describe is a lane of a table in a line.
+func describe(l *route.LaneTable) string {
+	parts := make([]string, len(l.Routes))
+	for i, e := range l.Routes {
+		parts[i] = string(e.Route) + " " + strings.Join(words(e), " ")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func words(e route.Entry) []string {
+	var out []string
+	if e.Phase != route.Active {
+		out = append(out, string(e.Phase))
+	}
+	if e.Share > 0 || e.Phase != route.Active {
+		return append(out, shareText(e.Share))
+	}
+	return append(out, "standby")
 }

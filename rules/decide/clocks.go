@@ -8,15 +8,19 @@ import (
 	"signalbox/rules/signal"
 )
 
+// pauseEnds is the longest time between two rounds that counts as watched, for the clocks of rules and for what waits
+// on a guard.
+const pauseEnds = 2 * signal.Tick
+
 // run brings the clocks of route i up to now: one for each rule and verdict that can move it from where it is.
 func (l *lane) run(i int) {
 	s := &l.state.Routes[i]
-	env := l.env(i)
-	clocks := make([]route.Clock, 0, len(s.Clocks))
-	for _, rule := range l.rules {
-		clocks = l.tick(clocks, s, env, rule, route.VerdictDemote, rule.Demote.When)
+	var clocks []route.Clock
+	for k, rule := range l.rules {
+		t := l.truth(i, k)
+		clocks = l.tick(clocks, s, rule.Name, route.VerdictDemote, t.demote, rule.Demote.For)
 		if holds(s, rule.Name) {
-			clocks = l.tick(clocks, s, env, rule, route.VerdictPromote, rule.Promote.When)
+			clocks = l.tick(clocks, s, rule.Name, route.VerdictPromote, t.promote, rule.Promote.For)
 		}
 	}
 	s.Clocks = clocks
@@ -24,48 +28,38 @@ func (l *lane) run(i int) {
 
 // tick appends the clock of one condition. Time counts while the condition is known and true at both ends of it; an
 // unknown condition stops the clock and leaves what it shows; a false one ends it.
-func (l *lane) tick(clocks []route.Clock, s *route.State, env *policy.Env, rule *policy.Rule, v route.Verdict, when *policy.Condition) []route.Clock {
-	was := find(s.Clocks, rule.Name, v)
-	switch when.Eval(env) {
-	case policy.False:
-		if was != nil {
-			l.dirty = true
-		}
+func (l *lane) tick(clocks []route.Clock, s *route.State, rule string, v route.Verdict, truth policy.Truth, wanted time.Duration) []route.Clock {
+	was := findClock(s.Clocks, rule, v)
+	switch {
+	case truth == policy.False || truth == policy.Unknown && was == nil:
+		l.dirty = l.dirty || was != nil
 		return clocks
-	case policy.Unknown:
-		if was == nil {
-			return clocks
-		}
+	case truth == policy.Unknown:
 		c := *was
 		l.dirty = l.dirty || c.True
 		c.True, c.At = false, l.now
 		return append(clocks, c)
 	}
-	c := route.Clock{Rule: rule.Name, Verdict: v, At: l.now, True: true}
+	c := route.Clock{Rule: rule, Verdict: v, At: l.now, True: true}
 	if was != nil {
 		c.Held = was.Held
 		if was.True {
-			c.Held += route.Duration(l.counted(was.At))
+			c.Held += route.Duration(l.watched(was.At))
 		}
 	}
-	l.dirty = l.dirty || l.timed(rule, v)
+	l.dirty = l.dirty || wanted > 0 // somebody waits for it, so it has to be durable
 	return append(clocks, c)
 }
 
-// counted is the time since a moment, as far as it was watched: a gap between rounds does not count.
-func (l *lane) counted(since time.Time) time.Duration {
-	return max(0, min(l.now.Sub(since), 2*signal.Tick))
-}
-
-// timed reports whether a rule waits for a clock, which then has to be durable.
-func (l *lane) timed(rule *policy.Rule, v route.Verdict) bool {
-	if v == route.VerdictDemote {
-		return rule.Demote.For > 0
+// watched is the time since a moment, or nothing where nobody watched for longer than a pause.
+func (l *lane) watched(since time.Time) time.Duration {
+	if gap := l.now.Sub(since); gap > 0 && gap <= pauseEnds {
+		return gap
 	}
-	return rule.Promote.For > 0
+	return 0
 }
 
-func find(clocks []route.Clock, rule string, v route.Verdict) *route.Clock {
+func findClock(clocks []route.Clock, rule string, v route.Verdict) *route.Clock {
 	for i := range clocks {
 		if clocks[i].Rule == rule && clocks[i].Verdict == v {
 			return &clocks[i]
@@ -74,39 +68,27 @@ func find(clocks []route.Clock, rule string, v route.Verdict) *route.Clock {
 	return nil
 }
 
-// due reports whether a rule's condition is known and true now and has been for as long as the rule wants.
-func (l *lane) due(i int, rule *policy.Rule, v route.Verdict) bool {
-	c := find(l.state.Routes[i].Clocks, rule.Name, v)
-	if c == nil || !c.True {
+// demands reports whether rule k asks for route i to be demoted: its condition is known and true, and has been for as
+// long as the rule wants. A route on its way back has no such time to lose.
+func (l *lane) demands(i, k int) bool {
+	if l.truth(i, k).demote != policy.True {
 		return false
 	}
-	if v == route.VerdictDemote {
-		return c.Held.D() >= rule.Demote.For
-	}
-	return c.Held.D() >= rule.Promote.For
+	s, rule := &l.state.Routes[i], l.rules[k]
+	return s.Phase == route.Recovering || l.lasted(s, rule.Name, route.VerdictDemote, rule.Demote.For)
 }
 
-// blind names the first rule of route i whose demotion cannot be judged, and the cause.
-func (l *lane) blind(i int) (rule, cause string) {
-	env := l.env(i)
-	for _, r := range l.rules {
-		if r.Demote.When.Eval(env) == policy.Unknown {
-			return r.Name, l.cause(i, r)
-		}
-	}
-	return "", ""
+// allows reports whether rule k lets route i go a step back towards active.
+func (l *lane) allows(i, k int) bool {
+	rule := l.rules[k]
+	return l.truth(i, k).promote == policy.True &&
+		l.lasted(&l.state.Routes[i], rule.Name, route.VerdictPromote, rule.Promote.For)
 }
 
-// cause is why the signals that a rule reads are not known.
-func (l *lane) cause(i int, r *policy.Rule) string {
-	s := &l.signals[i]
-	for _, q := range []struct {
-		name string
-		route.Quality
-	}{{"delivery", s.Delivery.Quality}, {"conversion", s.Conversion.Quality}, {"submit", s.Submit.Quality}, {"open", s.Open.Quality}} {
-		if r.Demote.When.Reads(q.name) && !q.Known {
-			return q.name + " is unknown: " + q.Cause
-		}
+func (l *lane) lasted(s *route.State, rule string, v route.Verdict, wanted time.Duration) bool {
+	if wanted <= 0 {
+		return true
 	}
-	return "no probe result yet"
+	c := findClock(s.Clocks, rule, v)
+	return c != nil && c.Held.D() >= wanted
 }

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"signalbox/rules/policy"
@@ -20,7 +21,7 @@ type Explanation struct {
 	Entry    route.Entry         `json:"entry"` // as senders see it
 	Signals  route.Signals       `json:"signals"`
 	Rules    []RuleView          `json:"rules"`
-	Guards   []route.GuardResult `json:"guards"` // of the change that a rule asks for now, or of a demotion where none does
+	Guards   []route.GuardResult `json:"guards"` // of the change that a rule asks for now, or of the next one where none does
 	Decision string              `json:"decision,omitempty"`
 }
 
@@ -49,8 +50,12 @@ func Explain(p *policy.Policy, w route.World, signals []route.Signals, key route
 		return Explanation{}, false
 	}
 	copied := cloneLane(state)
-	l := &lane{round: &round{policy: p, now: w.At}, policy: pl, state: &copied, rules: p.RulesFor(key), class: class(p, key.Class)}
-	l.signals = ofLane(&copied, signals)
+	l := (&round{policy: p, now: w.At}).lane(pl, &copied, ofLane(&copied, signals))
+	for _, s := range copied.Routes {
+		if s.Since.Equal(w.At) {
+			l.changed = s.Route // in the last round, of which this tells
+		}
+	}
 	return l.explain(l.index(id)), true
 }
 
@@ -81,48 +86,57 @@ func (l *lane) explain(i int) Explanation {
 		}
 	}
 	if c, ok := l.wanted(i); ok {
-		e.Guards = l.guards(c)
+		e.Guards = l.put(c).guards
 	}
-	e.Text, e.Next = l.where(i), l.next(i, e.Rules)
+	e.Text, e.Next = l.where(i), l.next(i)
 	return e
 }
 
 func (l *lane) view(i int, rule *policy.Rule) RuleView {
-	s := &l.state.Routes[i]
 	return RuleView{
 		Rule:    rule.Name,
-		Holds:   holds(s, rule.Name),
+		Holds:   holds(&l.state.Routes[i], rule.Name),
 		Demote:  l.clause(i, rule, route.VerdictDemote, &rule.Demote),
 		Promote: l.clause(i, rule, route.VerdictPromote, &rule.Promote),
 	}
 }
 
 func (l *lane) clause(i int, rule *policy.Rule, v route.Verdict, c *policy.Clause) ClauseView {
-	env := l.env(i)
+	env := &l.envs[i]
 	view := ClauseView{When: c.When.String(), Truth: c.When.Eval(env).String(), For: route.Duration(c.For), Inputs: c.When.Inputs(env)}
-	if clock := find(l.state.Routes[i].Clocks, rule.Name, v); clock != nil {
+	if clock := findClock(l.state.Routes[i].Clocks, rule.Name, v); clock != nil {
 		view.Held = clock.Held
 	}
 	return view
 }
 
-// wanted is the change that a rule asks for, or the demotion that the first rule would ask for.
-func (l *lane) wanted(i int) (change, bool) {
+// wanted is the change that is held on route i now; else the first that a rule asks for; else the one that comes next:
+// of an active route its demotion by the first rule, of another the next step of its way back.
+func (l *lane) wanted(i int) (c change, ok bool) {
 	s := &l.state.Routes[i]
-	if len(l.rules) == 0 {
-		return change{}, false
-	}
-	if s.Phase == route.Active {
-		rule := l.rules[0]
-		for _, r := range l.rules {
-			if s.Hold != nil && s.Hold.Rule == r.Name {
-				rule = r
-			}
+	var asked *policy.Rule
+	for k, rule := range l.rules {
+		held := s.Hold != nil && s.Hold.Verdict == route.VerdictDemote && s.Hold.Rule == rule.Name && l.holding(i)
+		if held || asked == nil && s.Phase != route.Demoted && l.demands(i, k) {
+			asked = rule
 		}
-		return change{index: i, rule: rule, verdict: route.VerdictDemote, to: route.Demoted, mode: rule.Mode}, true
 	}
-	rule, _ := l.cleared(i)
-	return change{index: i, rule: rule, verdict: route.VerdictPromote, to: route.Recovering, mode: promoteMode(rule)}, true
+	switch {
+	case asked != nil:
+		return l.demotion(i, asked), true
+	case s.Phase != route.Active:
+		c, _ = l.promotion(i)
+		return c, true
+	case len(l.rules) > 0:
+		return l.demotion(i, l.rules[0]), true
+	}
+	return change{}, false
+}
+
+// holding reports whether a change of route i was held at the last round.
+func (l *lane) holding(i int) bool {
+	h := l.state.Routes[i].Hold
+	return h != nil && h.Seen.Equal(l.now)
 }
 
 func (l *lane) where(i int) string {
@@ -131,38 +145,87 @@ func (l *lane) where(i int) string {
 	case s.Phase == route.Active && s.Since.IsZero():
 		return "active since the policy was loaded; no rule has moved it"
 	case s.Phase == route.Active:
-		return fmt.Sprintf("active since %s: %s", clockTime(s.Since), s.Text)
+		return fmt.Sprintf("active since %s: %s", l.clock(s.Since), s.Text)
 	case s.Phase == route.Recovering:
-		return fmt.Sprintf("on its way back since %s, step %d: %s", clockTime(s.Since), s.Step+1, s.Text)
+		return fmt.Sprintf("on its way back since %s: %s", l.clock(s.Since), s.Text)
 	}
-	return fmt.Sprintf("demoted since %s by %s: %s", clockTime(s.Since), firstRule(s), s.Text)
+	return fmt.Sprintf("demoted since %s by %s: %s", l.clock(s.Since), strings.Join(s.Rules, ", "), s.Text)
 }
 
-func (l *lane) next(i int, rules []RuleView) string {
+// next says what has to happen for route i to move.
+func (l *lane) next(i int) string {
 	s := &l.state.Routes[i]
 	switch {
-	case s.Hold != nil && l.now.Sub(s.Hold.Seen) <= pauseEnds:
-		return fmt.Sprintf("%s by %s is held by %s: %s; what would free it: %s", s.Hold.Verdict, s.Hold.Rule, s.Hold.Guard, s.Hold.Why, s.Hold.Frees)
-	case !s.Unknown.IsZero():
-		return "nothing until it can be judged; " + s.UnknownFor
-	case s.Phase == route.Demoted && l.now.Before(s.HoldUntil):
-		return "hold-down until " + clockTime(s.HoldUntil) + ", then every rule that demoted it must promote it"
-	case s.Phase != route.Active:
-		return "every rule that demoted it must promote it: " + missing(rules)
+	case l.holding(i):
+		return fmt.Sprintf("%s asks for it to be %s, which %s holds: %s; what frees it: %s", s.Hold.Rule, moved(change{verdict: s.Hold.Verdict}), s.Hold.Guard, s.Hold.Why, s.Hold.Frees)
+	case s.ProposedBy != "":
+		return fmt.Sprintf("a person may approve the proposal %s until %s", s.Proposal, l.clock(s.ExpiresAt))
+	case s.Phase == route.Active:
+		return l.nextActive(i)
 	}
-	return "it stays active until a rule's condition is true"
+	return l.nextBack(i)
 }
 
-func missing(rules []RuleView) string {
-	text := ""
-	for _, r := range rules {
-		if !r.Holds {
-			continue
+// nextActive says what would put an active route out.
+func (l *lane) nextActive(i int) string {
+	s := &l.state.Routes[i]
+	for k, rule := range l.rules {
+		switch {
+		case l.truth(i, k).demote != policy.True:
+		case !l.demands(i, k):
+			left := rule.Demote.For
+			if clock := findClock(s.Clocks, rule.Name, route.VerdictDemote); clock != nil {
+				left -= clock.Held.D()
+			}
+			return fmt.Sprintf("%s asks for it to be demoted if its condition stays true for %s more", rule.Name, brief(left))
+		default:
+			return fmt.Sprintf("%s asks for it to be demoted; %s", rule.Name, onlySo(l.mode(rule.Mode)))
 		}
-		if text != "" {
-			text += "; "
-		}
-		text += fmt.Sprintf("%s wants %s, which is %s", r.Rule, r.Promote.When, r.Promote.Truth)
+	}
+	text := "it stays active until a rule's condition is true"
+	switch {
+	case len(l.rules) == 0:
+		return "it stays active: no rule judges class " + string(l.state.Lane.Class)
+	case !s.Unknown.IsZero():
+		return text + "; " + s.UnknownFor
 	}
 	return text
+}
+
+// onlySo says what a mode does with what is asked for and not held.
+func onlySo(m route.Mode) string {
+	switch m {
+	case route.Act:
+		return "the next round decides"
+	case route.Propose:
+		return "it is only proposed, and nobody has approved"
+	}
+	return "it is only observed"
+}
+
+// nextBack says what lets a route go its next step back.
+func (l *lane) nextBack(i int) string {
+	s := &l.state.Routes[i]
+	c, _ := l.promotion(i)
+	text := "it comes back"
+	if s.Phase == route.Recovering {
+		text = "it goes on"
+		s = &route.State{Rules: s.Rules, HoldUntil: s.Since.Add(c.rule.Promote.Step)}
+	}
+	var wants []string
+	if l.now.Before(s.HoldUntil) {
+		wants = append(wants, l.clock(s.HoldUntil)+" has passed")
+	}
+	for k, rule := range l.rules {
+		if holds(s, rule.Name) && !l.allows(i, k) {
+			wants = append(wants, fmt.Sprintf("%s allows it (%s, now %s)", rule.Name, rule.Promote.When, l.truth(i, k).promote))
+		}
+	}
+	if l.wantedOut(i) {
+		wants = append(wants, "no rule asks for it to be demoted")
+	}
+	if len(wants) == 0 {
+		return "every rule lets it; " + onlySo(c.mode)
+	}
+	return text + " once " + strings.Join(wants, " and ")
 }

@@ -2,61 +2,117 @@ package decide
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
 
-// enforce makes a change: the only place where a phase changes.
-func (l *lane) enforce(c change, guards []route.GuardResult) {
-	s := &l.state.Routes[c.index]
-	d := l.decision(c)
-	d.Enforced, d.Guards = true, guards
-	l.priceChange(&d, c)
-	if c.verdict == route.VerdictDemote {
-		l.demote(s, c)
-	} else {
-		l.promote(s, c)
-	}
-	s.Since, s.Hold, s.Shadow = l.now, nil, ""
-	s.Proposal, s.ExpiresAt = "", time.Time{}
-	s.Clocks = nil
-	l.changed, l.moved = s.Route, true
-	if d.From != route.Recovering || c.verdict == route.VerdictDemote {
+// enforce makes a change: the only place where a phase changes. The rules are those that asked for it together.
+func (l *lane) enforce(a *ask, rules []*policy.Rule) {
+	s := &l.state.Routes[a.index]
+	d := l.decision(a)
+	d.Enforced, d.PriceChange = true, l.priceChange(a.change)
+	l.lapse(s, "the route was "+moved(a.change)+" in the meantime")
+	if d.From != route.Recovering || a.verdict == route.VerdictDemote {
 		l.state.Changes = append(l.state.Changes, l.now)
 	}
+	if a.verdict == route.VerdictDemote {
+		d.Text += andAlso(rules[1:])
+		demote(s, rules, l.signals[a.index].Suspect, l.now)
+	} else {
+		promote(s, a.to, a.step, l.now)
+	}
+	s.Since, s.Clocks, s.Hold, s.Told = l.now, nil, nil, nil
+	l.changed, l.moved = s.Route, true
 	l.records = append(l.records, record{decision: d, state: s})
 }
 
-// demote puts a route out, for longer with each relapse.
-func (l *lane) demote(s *route.State, c change) {
-	relapsed := s.Phase == route.Recovering || !s.PromotedAt.IsZero() && l.now.Sub(s.PromotedAt) <= c.rule.HoldDown.Decay
-	if relapsed {
+// demote puts a route out, for longer with each relapse. The rules are those that asked for it, the first of which
+// counts.
+func demote(s *route.State, rules []*policy.Rule, suspect route.Accused, now time.Time) {
+	if relapsed(s, rules[0].HoldDown, now) {
 		s.Relapses++
 	} else {
 		s.Relapses = 0
 	}
-	s.HoldUntil = l.now.Add(holdDown(c.rule.HoldDown, s.Relapses))
-	if s.Phase != route.Recovering || s.Accused == (route.Accused{}) {
-		s.Accused = l.signals[c.index].Suspect
+	earlier := s.Rules
+	if s.Phase == route.Active {
+		earlier, s.Accused = nil, route.Accused{}
 	}
-	if !holds(s, c.rule.Name) {
-		s.Rules = append(s.Rules, c.rule.Name)
+	s.Rules, s.HoldUntil = nil, time.Time{}
+	for _, rule := range rules {
+		s.Rules = append(s.Rules, rule.Name)
+		s.HoldUntil = later(s.HoldUntil, now.Add(holdDown(rule.HoldDown, s.Relapses)))
 	}
+	for _, name := range earlier {
+		if !holds(s, name) {
+			s.Rules = append(s.Rules, name)
+		}
+	}
+	accuse(&s.Accused, suspect)
 	s.Phase, s.Step = route.Demoted, 0
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// relapsed reports whether a demotion now comes soon after the last promotion, or before its end.
+func relapsed(s *route.State, h policy.HoldDown, now time.Time) bool {
+	return s.Phase == route.Recovering || !s.PromotedAt.IsZero() && now.Sub(s.PromotedAt) <= h.Decay
 }
 
 // holdDown is Base × Factor^relapses, up to Max.
 func holdDown(h policy.HoldDown, relapses int) time.Duration {
-	d := float64(h.Base) * math.Pow(h.Factor, float64(relapses))
-	return time.Duration(math.Min(d, float64(h.Max)))
+	if h.Base <= 0 {
+		return 0
+	}
+	if d := float64(h.Base) * math.Pow(h.Factor, float64(relapses)); d < float64(h.Max) {
+		return time.Duration(d)
+	}
+	return h.Max
+}
+
+// accuse adds to what a route has to recover from what it is suspected of beside.
+func accuse(a *route.Accused, suspect route.Accused) {
+	for _, part := range [...]struct {
+		of *float64
+		by float64
+	}{{&a.Arrival, suspect.Arrival}, {&a.Delivered, suspect.Delivered}, {&a.Conversion, suspect.Conversion}} {
+		if *part.of == 0 {
+			*part.of = part.by
+		}
+	}
 }
 
 // promote takes a route one step of the ramp on, or back to active at its end.
-func (l *lane) promote(s *route.State, c change) {
-	s.Phase, s.Step = c.to, c.step
-	if c.to == route.Active {
-		s.Rules, s.Accused, s.PromotedAt, s.HoldUntil = nil, route.Accused{}, l.now, time.Time{}
+func promote(s *route.State, to route.Phase, step int, now time.Time) {
+	s.Phase, s.Step = to, step
+	if to == route.Active {
+		s.Rules, s.Accused, s.PromotedAt, s.HoldUntil = nil, route.Accused{}, now, time.Time{}
 	}
+}
+
+// join adds a rule to those that keep a demoted route out, where what it says of the route stands beside the other
+// routes and channels. Senders see nothing of it.
+func (l *lane) join(i int, rule *policy.Rule) {
+	s := &l.state.Routes[i]
+	c := l.demotion(i, rule)
+	if holds(s, rule.Name) || c.mode != route.Act {
+		return
+	}
+	a := ask{change: c, guards: []route.GuardResult{l.ask(guardCommonCause, c), l.ask(guardCorroborate, c)}}
+	if slices.ContainsFunc(a.guards, func(g route.GuardResult) bool { return g.Result == hold }) {
+		return
+	}
+	d := l.decision(&a)
+	d.Enforced, d.Text = true, "already demoted; now "+rule.Name+" keeps it out too: "+d.Text
+	s.Rules = append(s.Rules, rule.Name)
+	accuse(&s.Accused, l.signals[i].Suspect)
+	l.note(d)
 }

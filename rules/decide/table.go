@@ -11,7 +11,7 @@ import (
 // Table draws up what senders are to see of a state. It is never empty: a lane without an active route gives its traffic
 // to the least bad one.
 func Table(p *policy.Policy, w route.World, now time.Time) route.Table {
-	t := route.Table{Generation: w.Generation, PublishedAt: now.UTC(), Policy: p.Revision}
+	t := route.Table{Generation: w.Generation, PublishedAt: now.Round(0).UTC(), Policy: p.Revision}
 	for i := range w.Lanes {
 		if pl := p.Lane(w.Lanes[i].Lane); pl != nil {
 			t.Lanes = append(t.Lanes, laneTable(p, pl, &w.Lanes[i]))
@@ -21,7 +21,7 @@ func Table(p *policy.Policy, w route.World, now time.Time) route.Table {
 }
 
 func laneTable(p *policy.Policy, pl *policy.Lane, l *route.LaneState) route.LaneTable {
-	c := class(p, pl.Class)
+	c := classOf(p, pl.Class)
 	t := route.LaneTable{Class: pl.Class, Network: pl.Network, Mode: c.Mode, RetryAfter: route.Duration(c.RetryAfter)}
 	order := inOrder(pl, l)
 	shares := laneShares(p, pl, order)
@@ -53,7 +53,7 @@ func firstRule(s *route.State) string {
 // inOrder is the order to try: active routes first, then those on their way back, then the demoted, each in the order of
 // the policy.
 func inOrder(pl *policy.Lane, l *route.LaneState) []*route.State {
-	var order []*route.State
+	order := make([]*route.State, 0, len(pl.Order))
 	for _, id := range pl.Order {
 		if s := l.State(id); s != nil {
 			order = append(order, s)
@@ -73,52 +73,51 @@ func rank(p route.Phase) int {
 	return 0
 }
 
-// trialShare bounds what recovering and demoted routes get together, so that trials never crowd out what works.
-const trialShare = route.FullShare / 2
+// maxTrickles bounds what demoted routes get together, so that trials never crowd out what works.
+const maxTrickles = route.FullShare / 2
 
 // laneShares are the shares of the routes in order. A route on its way back gets the share of its ramp step, of the whole
 // lane under an order and of its own weight under weights; a demoted one keeps its trickle. The rest goes to the first
 // active route under an order, and to all active ones by weight under weights.
 func laneShares(p *policy.Policy, pl *policy.Lane, order []*route.State) []int {
 	shares := make([]int, len(order))
-	trials := 0
+	left, trickles := route.FullShare, maxTrickles
 	for i, s := range order {
-		if s.Phase != route.Active {
-			shares[i] = min(trial(p, pl, s), trialShare-trials)
-			trials += shares[i]
+		switch s.Phase {
+		case route.Recovering:
+			shares[i] = min(rampShare(p, pl, s), left)
+		case route.Demoted:
+			shares[i] = min(p.Route(s.Route).Trickle, weight(pl, s.Route), trickles, left)
+			trickles -= shares[i]
 		}
+		left -= shares[i]
 	}
-	if len(order) == 0 {
-		return shares
+	switch {
+	case len(order) == 0:
+	case order[0].Phase != route.Active:
+		shares[0] += left
+	default:
+		spread(shares, order, pl, left)
 	}
-	if order[0].Phase != route.Active {
-		shares[0] += route.FullShare - trials
-		return shares
-	}
-	spread(shares, order, pl, route.FullShare-trials)
 	return shares
 }
 
-func trial(p *policy.Policy, pl *policy.Lane, s *route.State) int {
-	whole := route.FullShare
-	if pl.Shares != nil {
-		whole = pl.Shares[s.Route]
+// weight is the share of the lane that is a route's own while all is well; under an order that may be all of it.
+func weight(pl *policy.Lane, id route.ID) int {
+	if pl.Shares == nil {
+		return route.FullShare
 	}
-	if s.Phase == route.Demoted {
-		return min(p.Route(s.Route).Trickle, whole)
-	}
-	return rampShare(p, s) * whole / route.FullShare
+	return pl.Shares[id]
 }
 
-// rampShare is the share of the ramp step that a recovering route stands on, by the first of its rules that still is in
-// the policy.
-func rampShare(p *policy.Policy, s *route.State) int {
-	for i := range p.Rules {
-		if ramp := p.Rules[i].Promote.Ramp; holds(s, p.Rules[i].Name) && len(ramp) > 0 {
-			return ramp[min(s.Step, len(ramp)-1)]
-		}
+// rampShare is the share of the ramp step that a route on its way back stands on. A step that a reload took away is the
+// highest that is left below the whole.
+func rampShare(p *policy.Policy, pl *policy.Lane, s *route.State) int {
+	ramp := leader(p.RulesFor(pl.Lane), s).Promote.Ramp
+	if len(ramp) < 2 {
+		ramp = carefulRamp
 	}
-	return route.FullShare
+	return ramp[min(s.Step, len(ramp)-2)] * weight(pl, s.Route) / route.FullShare
 }
 
 // spread gives the active routes, which come first, what is left: rounded by the largest remainder, ties by order.

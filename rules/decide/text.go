@@ -2,99 +2,147 @@ package decide
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
 
-// decision is the record of a change, before guards and enforcement are filled in.
-func (l *lane) decision(c change) route.Decision {
-	s, sig := &l.state.Routes[c.index], &l.signals[c.index]
-	d := route.Decision{
-		Lane: l.state.Lane, Route: s.Route, From: s.Phase, To: c.to, Verdict: c.verdict, Mode: l.mode(c.mode),
-		Rule: c.rule.Name, Reason: c.reason, Guards: []route.GuardResult{},
-		Traffic: fmt.Sprintf("%.1f/s", sig.Rate),
+// decision is the record of what is asked for, before it is known whether it is done.
+func (l *lane) decision(a *ask) route.Decision {
+	s := &l.state.Routes[a.index]
+	inputs := a.when().Inputs(&l.envs[a.index])
+	if inputs == nil {
+		inputs = []route.Input{}
 	}
-	when := c.rule.Demote.When
-	if c.verdict == route.VerdictPromote {
-		when = c.rule.Promote.When
+	return route.Decision{
+		Lane: l.state.Lane, Route: s.Route, From: s.Phase, To: a.to, Verdict: a.verdict, Mode: a.mode,
+		Rule: a.rule.Name, Reason: a.reason(), Text: l.sentence(a.change, inputs),
+		Inputs: inputs, Guards: a.guards, Alternatives: l.alternatives(a.change),
+		Traffic: fmt.Sprintf("%.1f/s", l.signals[a.index].Rate),
 	}
-	if when != nil {
-		d.Inputs = when.Inputs(l.env(c.index))
+}
+
+// remark is a record on a route that leaves it where it is.
+func (l *lane) remark(s *route.State, v route.Verdict, reason route.Reason, rule string) route.Decision {
+	return route.Decision{
+		Lane: l.state.Lane, Route: s.Route, From: s.Phase, To: s.Phase, Verdict: v, Mode: l.mode(""), Rule: rule, Reason: reason,
+		Inputs: []route.Input{}, Guards: []route.GuardResult{}, Alternatives: []route.Alternative{},
 	}
-	if d.Inputs == nil {
-		d.Inputs = []route.Input{}
+}
+
+// moved is what the change does to its route, in a word.
+func moved(c change) string {
+	if c.verdict == route.VerdictDemote {
+		return "demoted"
 	}
-	d.Text = l.sentence(c, d.Inputs)
-	d.Alternatives = l.alternatives(c)
-	return d
+	return "promoted"
 }
 
 // sentence says in words what a change rests on.
 func (l *lane) sentence(c change, inputs []route.Input) string {
-	sig := &l.signals[c.index]
-	when := c.rule.Demote.When
+	sig, when := &l.signals[c.index], c.when()
 	if c.verdict == route.VerdictPromote {
-		when = c.rule.Promote.When
+		return wayBack(c) + recovered(sig, when, inputs)
 	}
+	switch {
+	case when.Reads("delivery") && (sig.Suspect.Arrival > 0 || sig.Suspect.Delivered > 0):
+		return deliveryText(&sig.Delivery, l.clock)
+	case when.Reads("conversion") && sig.Suspect.Conversion > 0:
+		return conversionText(&sig.Conversion, l.clock)
+	}
+	return conditionText(inputs)
+}
+
+// recovered says what lets a route come back.
+func recovered(sig *route.Signals, when *policy.Condition, inputs []route.Input) string {
 	switch {
 	case when == nil:
 		return "the rule that demoted it is no longer in the policy"
-	case c.verdict == route.VerdictPromote && when.Reads("delivery") && sig.Delivery.Known:
-		return wayBack(c) + deliveryRecovered(&sig.Delivery)
-	case c.verdict == route.VerdictPromote:
-		return wayBack(c) + conditionText(inputs)
-	case when.Reads("delivery") && sig.Delivery.Known:
-		return deliveryText(&sig.Delivery)
-	case when.Reads("conversion") && sig.Conversion.Known:
-		return conversionText(&sig.Conversion)
+	case when.Reads("delivery.recovered") && sig.Delivery.Known:
+		d := &sig.Delivery
+		return fmt.Sprintf("%.0f of the last %s came back delivered, %s if the route is well than if it were as bad as when it was demoted",
+			d.Delivered, messages(d.Messages), likelier(d.Recovered))
+	case when.Reads("conversion.recovered") && sig.Conversion.Known:
+		c := &sig.Conversion
+		return fmt.Sprintf("%.0f of the last %s converted, %s if the route is well than if it were as bad as when it was demoted",
+			c.Converted, messages(c.Messages), likelier(c.Recovered))
 	}
 	return conditionText(inputs)
+}
+
+// likelier says a log likelihood ratio in words: beyond a thousand, how much more says nothing about the route.
+func likelier(nats float64) string {
+	if ratio := math.Exp(nats); ratio < 1000 {
+		return fmt.Sprintf("%.0f times likelier", ratio)
+	}
+	return "more than 1000 times likelier"
 }
 
 func wayBack(c change) string {
 	if c.to == route.Active {
 		return "back to its full place: "
 	}
-	return fmt.Sprintf("step %d of the way back, %s of its traffic: ", c.step+1, percent(float64(c.rule.Promote.Ramp[c.step])/route.FullShare))
+	return fmt.Sprintf("step %d of %d of its way back, %s of its traffic: ", c.step+1, len(c.rule.Promote.Ramp), shareText(c.rule.Promote.Ramp[c.step]))
 }
 
-func deliveryText(d *route.Delivery) string {
-	return fmt.Sprintf("of %.0f messages since %s whose final status should be back, %.0f came back delivered and %.0f failed; at most %s will be delivered, baseline %s",
-		d.Messages, clockTime(d.Since), d.Delivered, d.Failed, percent(d.High), percent(d.Baseline))
+func deliveryText(d *route.Delivery, clock func(time.Time) string) string {
+	failed := ""
+	if d.Failed >= 1 {
+		failed = fmt.Sprintf(" and %.0f failed", d.Failed)
+	}
+	return fmt.Sprintf("of %s since %s whose receipts should be back, %.0f came back delivered%s; at most %s will, baseline %s",
+		messages(d.Messages), clock(d.Since), d.Delivered, failed, percent(d.High), percent(d.Baseline))
 }
 
-func deliveryRecovered(d *route.Delivery) string {
-	return fmt.Sprintf("%.0f of the last %.0f messages came back delivered, e^%.1f times likelier from a healthy route than from one as bad as at its demotion",
-		d.Delivered, d.Messages, d.Recovered)
+func conversionText(c *route.Conversion, clock func(time.Time) string) string {
+	return fmt.Sprintf("of %s since %s whose conversions should be back, %.0f converted; at most %s will, baseline %s",
+		messages(c.Messages), clock(c.Since), c.Converted, percent(c.High), percent(c.Baseline))
 }
 
-func conversionText(c *route.Conversion) string {
-	return fmt.Sprintf("of %.0f messages since %s whose conversion should be back, %.0f converted; at most %s will, baseline %s",
-		c.Messages, clockTime(c.Since), c.Converted, percent(c.High), percent(c.Baseline))
-}
+func messages(n float64) string { return count(int(math.Round(n)), "message") }
 
 func conditionText(inputs []route.Input) string {
 	parts := make([]string, 0, len(inputs))
 	for _, in := range inputs {
-		parts = append(parts, fmt.Sprintf("%s is %v (%s %v)", in.Signal, in.Value, in.Operator, in.Threshold))
+		parts = append(parts, fmt.Sprintf("%s is %s (%s %s)", in.Signal, value(in.Value), in.Operator, value(in.Threshold)))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// alternatives are the other routes of the lane, in the order to try after the change.
+func value(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "unknown"
+	case float64:
+		return fmt.Sprintf("%.4g", x)
+	}
+	return fmt.Sprint(v)
+}
+
+// andAlso names the rules that asked for a demotion beside the one that is recorded.
+func andAlso(rules []*policy.Rule) string {
+	if len(rules) == 0 {
+		return ""
+	}
+	names := make([]string, len(rules))
+	for i, rule := range rules {
+		names[i] = rule.Name
+	}
+	return "; also asked for by " + strings.Join(names, ", ")
+}
+
+// alternatives are the other routes of the lane, in the order to try.
 func (l *lane) alternatives(c change) []route.Alternative {
-	out := []route.Alternative{}
+	out := make([]route.Alternative, 0, len(l.state.Routes))
 	for _, s := range inOrder(l.policy, l.state) {
 		i := l.index(s.Route)
 		if i == c.index {
 			continue
 		}
-		why := string(s.Phase)
-		if s.Phase == route.Active && len(out) == 0 {
-			why = "next in order"
-		}
+		why := l.place(s, len(out) == 0)
 		if d := &l.signals[i].Delivery; d.Known {
 			why += fmt.Sprintf(", %s delivered", percent(d.Ratio))
 		} else {
@@ -105,56 +153,31 @@ func (l *lane) alternatives(c change) []route.Alternative {
 	return out
 }
 
-func (l *lane) index(id route.ID) int {
-	for i := range l.state.Routes {
-		if l.state.Routes[i].Route == id {
-			return i
-		}
+// place is where a route stands among those to try.
+func (l *lane) place(s *route.State, first bool) string {
+	switch {
+	case s.Phase == route.Recovering:
+		return "on its way back"
+	case s.Phase == route.Demoted:
+		return "demoted by " + firstRule(s)
+	case l.policy.Shares != nil:
+		return "shares the traffic"
+	case first:
+		return "next in order"
 	}
-	return -1
-}
-
-// priceChange says what the next message costs against the last one: by the first active route before and after.
-func (l *lane) priceChange(d *route.Decision, c change) {
-	before, after := l.first(-1), l.first(c.index)
-	if c.verdict == route.VerdictPromote {
-		after = before
-		if c.to == route.Active && l.before(c.index, before) {
-			after = c.index
-		}
-	}
-	if before < 0 || after < 0 || before == after {
-		return
-	}
-	price := func(i int) route.Price {
-		return l.round.policy.Route(l.state.Routes[i].Route).Price(l.state.Lane.Network)
-	}
-	d.PriceChange = price(before).Change(price(after))
-}
-
-// first is the first active route in the order of the policy, one left out; -1 where there is none.
-func (l *lane) first(without int) int {
-	for _, id := range l.policy.Order {
-		if i := l.index(id); i != without && l.state.Routes[i].Phase == route.Active {
-			return i
-		}
-	}
-	return -1
-}
-
-// before reports whether route i stands before route j in the order of the policy.
-func (l *lane) before(i, j int) bool {
-	for _, id := range l.policy.Order {
-		switch {
-		case id == l.state.Routes[i].Route:
-			return true
-		case j >= 0 && id == l.state.Routes[j].Route:
-			return false
-		}
-	}
-	return false
+	return "active"
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
 
-func clockTime(t time.Time) string { return t.UTC().Format("15:04:05") }
+// clock is a moment as people say it: the time of day in UTC, with the day where that is not today.
+func (r *round) clock(t time.Time) string {
+	t = t.UTC()
+	if t.Truncate(24 * time.Hour).Equal(r.now.UTC().Truncate(24 * time.Hour)) {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04:05")
+}
+
+// shareText is a share of a table, in per cent.
+func shareText(share int) string { return fmt.Sprintf("%g%%", float64(share)/100) }

@@ -19,8 +19,11 @@ type Baseline struct {
 	Messages float64 `json:"messages"` // how many mature messages it rests on
 }
 
-// maxAges bounds a baseline told from outside.
-const maxAges = 256
+// Bounds of a baseline told from outside.
+const (
+	MaxBaselineMessages = 1e12
+	maxAges             = 256
+)
 
 // Check returns what is wrong with the baseline, in the words of the HTTP interface, or nil.
 func (b *Baseline) Check() error {
@@ -37,8 +40,8 @@ func (b *Baseline) Check() error {
 		return fmt.Errorf("delivered: want a share above 0, got %v", b.Delivered)
 	case b.Delivered+b.Failed > 1+1e-9:
 		return fmt.Errorf("delivered + failed: want at most 1, got %v", b.Delivered+b.Failed)
-	case !(b.Messages >= 0) || math.IsInf(b.Messages, 0):
-		return fmt.Errorf("messages: want a number of 0 or more, got %v", b.Messages)
+	case !(b.Messages >= 0 && b.Messages <= MaxBaselineMessages):
+		return fmt.Errorf("messages: want a number from 0 to %v, got %v", MaxBaselineMessages, b.Messages)
 	case len(b.Ages) < 2 || len(b.Ages) > maxAges:
 		return fmt.Errorf("ages: want 2 to %d ages in seconds, got %d", maxAges, len(b.Ages))
 	case len(b.ConversionCDF) > 0 && len(b.ConversionCDF) != len(b.Ages):

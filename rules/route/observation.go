@@ -14,8 +14,9 @@ const (
 	KindProbe              // the result of a synthetic probe
 	KindHeartbeat          // a source says that it is alive, and for which routes
 	KindBaseline           // what is normal for a key, told from outside
+	KindWithdrawn          // an accepted message was refused after all, by nobody's illness: it no longer counts as submitted
 	KindLost               // an open message was forgotten before its receipt came: its cohort can no longer be judged
-	KindDuplicate          // an observation that had been counted before; it counts nowhere, but the source is alive
+	KindDuplicate          // an observation that had been counted before; it counts nowhere, and does not show that its source is alive
 	KindEarly              // a receipt or conversion came before its submit and waits for it; it counts when that comes
 	KindUnmatched          // a receipt or conversion whose submit was never seen
 	KindContradiction      // a second final status that differs from the first

@@ -17,11 +17,22 @@ type Price struct {
 // ParsePrice reads the form "0.0312 EUR".
 func ParsePrice(s string) (Price, error) {
 	amount, currency, ok := strings.Cut(s, " ")
-	d, err := decimal.NewFromString(amount)
-	if !ok || err != nil || d.IsNegative() || len(currency) != 3 || currency != strings.ToUpper(currency) {
-		return Price{}, fmt.Errorf(`want a price such as "0.0312 EUR", got %q`, s)
+	if ok && isAmount(amount) && isCurrency(currency) {
+		if d, err := decimal.NewFromString(amount); err == nil {
+			return Price{Amount: d, Currency: currency}, nil
+		}
 	}
-	return Price{Amount: d, Currency: currency}, nil
+	return Price{}, fmt.Errorf(`want a price such as "0.0312 EUR", got %q`, s)
+}
+
+// isAmount accepts digits with or without a decimal point, and neither signs nor exponents: 1e999999 takes a moment to
+// read and a gigabyte to write.
+func isAmount(s string) bool {
+	return len(s) <= 32 && s != "" && strings.Trim(s, "0123456789.") == ""
+}
+
+func isCurrency(s string) bool {
+	return len(s) == 3 && upper(s[0]) && upper(s[1]) && upper(s[2])
 }
 
 // Known reports whether there is a price.

@@ -32,7 +32,7 @@ type Clock struct {
 	True    bool      `json:"true"` // whether the condition was known and true at At
 }
 
-// Hold is a change that guards hold back, and since when each has had its say.
+// Hold is the change that guards hold back.
 type Hold struct {
 	Rule    string    `json:"rule"`
 	Verdict Verdict   `json:"verdict"`
@@ -40,9 +40,17 @@ type Hold struct {
 	Reason  Reason    `json:"reason"`
 	Since   time.Time `json:"since"` // since when it has been asked for without a pause
 	Seen    time.Time `json:"seen"`  // when it was last held
-	Told    []string  `json:"told"`  // the guards that the journal has been told of
 	Why     string    `json:"why"`
 	Frees   string    `json:"frees"` // what would free it
+}
+
+// Told is what the journal has been told of a verdict that changed nothing. It is not told again before the verdict has
+// not been given for a while.
+type Told struct {
+	Rule    string    `json:"rule"`
+	Verdict Verdict   `json:"verdict"`
+	What    string    `json:"what"` // the guard that held it, "observe" or "propose"
+	Seen    time.Time `json:"seen"` // when it last applied
 }
 
 // State is all that is remembered of a route in a lane between two judgements.
@@ -61,8 +69,9 @@ type State struct {
 	Clocks     []Clock   `json:"clocks,omitempty"`       // by rule, demote before promote
 	Hold       *Hold     `json:"hold,omitempty"`         // a change that is being held back now
 	Proposal   string    `json:"proposal,omitempty"`     // the decision that waits for a person
+	ProposedBy string    `json:"proposed_by,omitempty"`  // its rule
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`    // when the proposal expires
-	Shadow     string    `json:"shadow,omitempty"`       // the rule whose observed verdict has been recorded
+	Told       []Told    `json:"told,omitempty"`         // what the journal need not be told again now
 	Unknown    time.Time `json:"unknown_since,omitzero"` // since when a rule could not be judged; zero where all can be
 	UnknownFor string    `json:"unknown_for,omitempty"`  // the rule that cannot, and why
 	Alerted    bool      `json:"alerted,omitempty"`      // whether the journal has been told of Unknown

@@ -1,0 +1,182 @@
+package decide
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"signalbox/rules/policy"
+	"signalbox/rules/route"
+)
+
+// How sure a comparison must be, in nats.
+const (
+	provenBetter  = -4.6 // a peer is a hundred times likelier to be healthy than to have the same trouble
+	suffersToo    = 2.0  // a peer has the same trouble
+	corroborated  = 3.0  // another channel bears out what the receipts say
+	contradicted  = -3.0 // another channel contradicts it
+	probeArrives  = 0.985
+	leastDelivers = 0.10
+)
+
+// commonCause holds a demotion while the other routes have the same trouble: then the destination or the observer is bad,
+// and demoting helps nobody.
+func (l *lane) commonCause(c change) route.GuardResult {
+	if c.verdict != route.VerdictDemote {
+		return passes("only demotions are compared")
+	}
+	suffering, compared := 1, 1
+	for i := range l.state.Routes {
+		if i == c.index || l.state.Routes[i].Phase == route.Demoted {
+			continue
+		}
+		compared++
+		switch sick := l.compare(c, i); {
+		case sick <= provenBetter:
+			return passes("%s is proven better on %s", l.state.Routes[i].Route, l.ground(c))
+		case sick >= suffersToo:
+			suffering++
+		}
+	}
+	g := l.round.policy.Guards.CommonCause
+	common := suffering > 1 && float64(suffering) >= g.Share*float64(compared)
+	waited := l.waited(c)
+	switch {
+	case common:
+		return holdsBack("another route of the lane proving better", "%d of %d routes of the lane have the same trouble, so the destination is bad, or what observes it", suffering, compared)
+	case waited < g.Wait:
+		return holdsBack("another route proving better, or "+brief(g.Wait-waited)+" more without an answer", "no other route is proven better so far")
+	}
+	return passes("in %s no other route proved better, and %d of %d have the same trouble", route.Duration(g.Wait), suffering, compared)
+}
+
+// compare is how much route i shares the trouble of the change's route, in nats. Messages of the same time are compared
+// where messages accuse the route; else the rule's own condition is asked, which proves nobody well by messages.
+func (l *lane) compare(c change, i int) float64 {
+	s, when := &l.signals[c.index], c.rule.Demote.When
+	byMessages := readsMessages(when)
+	if byMessages && len(s.Peers) > 0 {
+		for n := range s.Peers {
+			if p := &s.Peers[n]; p.Route == l.state.Routes[i].Route && p.Known {
+				return sick(when, s.Suspect, p)
+			}
+		}
+		return 0
+	}
+	switch truth := l.truth(i, slices.Index(l.rules, c.rule)).demote; {
+	case truth == policy.True:
+		return math.Inf(1)
+	case truth == policy.False && !byMessages:
+		return math.Inf(-1)
+	}
+	return 0
+}
+
+func readsMessages(when *policy.Condition) bool {
+	return when.Reads("delivery") || when.Reads("conversion")
+}
+
+// ground is what routes are compared on.
+func (l *lane) ground(c change) string {
+	if readsMessages(c.rule.Demote.When) {
+		return "messages of the same time"
+	}
+	return "the same condition"
+}
+
+// sick is what a peer says by the channels that a condition reads and that accuse the route: where there are several, the
+// one that speaks most against the peer.
+func sick(when *policy.Condition, accused route.Accused, p *route.Peer) float64 {
+	byReceipts := when.Reads("delivery") && (accused.Arrival > 0 || accused.Delivered > 0)
+	byConversions := when.Reads("conversion") && accused.Conversion > 0
+	switch {
+	case byReceipts && byConversions:
+		return math.Max(p.Delivery, p.Conversion)
+	case byReceipts:
+		return p.Delivery
+	case byConversions:
+		return p.Conversion
+	}
+	return 0
+}
+
+// corroborate asks a second channel before silence alone demotes: receipts may be late while messages arrive.
+func (l *lane) corroborate(c change) route.GuardResult {
+	g := l.round.policy.Guards.Corroborate
+	switch {
+	case c.verdict != route.VerdictDemote:
+		return passes("only demotions are corroborated")
+	case !asks(g.Classes, l.state.Lane.Class):
+		return passes("not asked for class %s", l.state.Lane.Class)
+	case !slices.Contains(g.Signals, "silence") || !c.rule.Demote.When.Reads("delivery") || l.withoutSilence(c):
+		return passes("it does not rest on silence")
+	}
+	nats, told := secondChannel(&l.signals[c.index])
+	const frees = "conversions or handset probes failing too, or receipts that say failed"
+	switch waited := l.waited(c); {
+	case nats >= corroborated:
+		return passes("%s fail too", told)
+	case nats <= contradicted:
+		return holdsBack(frees, "%s show that messages arrive, so only their receipts are missing", told)
+	case waited < g.Wait && told == "":
+		return holdsBack(frees+", or "+brief(g.Wait-waited)+" more of silence", "receipts are missing, and there are no conversions and no handset probes to bear it out")
+	case waited < g.Wait:
+		return holdsBack(frees+", or "+brief(g.Wait-waited)+" more of silence", "receipts are missing, and %s cannot tell yet whether messages are too", told)
+	}
+	return passes("silent for %s, and nothing contradicts it", route.Duration(g.Wait))
+}
+
+func asks(classes []route.Class, c route.Class) bool {
+	return slices.Contains(classes, c) || slices.Contains(classes, route.AnyClass)
+}
+
+// withoutSilence reports whether the rule would match on the final statuses that came, as if no others were missing.
+func (l *lane) withoutSilence(c change) bool {
+	env := l.envs[c.index]
+	s := *env.Signals
+	s.Delivery = answeredOnly(s.Delivery)
+	env.Signals = &s
+	return c.rule.Demote.When.Eval(&env) == policy.True
+}
+
+// answeredOnly is the delivery of the messages that have a final status, with the 99.7 % interval of E. B. Wilson (1927).
+func answeredOnly(d route.Delivery) route.Delivery {
+	d.Silence, d.Evidence = 0, d.Failures
+	n := d.Delivered + d.Failed
+	if !(n > 0) {
+		d.Ratio, d.Low, d.High = d.Baseline, 0, 1
+		return d
+	}
+	const z2 = 9
+	p := d.Delivered / n
+	half := math.Sqrt(z2*p*(1-p)/n + z2*z2/(4*n*n))
+	d.Ratio, d.Low, d.High = p, (p+z2/(2*n)-half)/(1+z2/n), (p+z2/(2*n)+half)/(1+z2/n)
+	return d
+}
+
+// secondChannel is the log likelihood, in nats, of the messages being lost against their being delivered as usual, from
+// everything but receipts; and its name, "" where there is no such channel.
+func secondChannel(s *route.Signals) (nats float64, told string) {
+	if s.Second.ConversionKnown {
+		nats, told = s.Second.Conversion, "conversions"
+	}
+	if s.Second.ProbesOK+s.Second.ProbesFailed == 0 {
+		return nats, told
+	}
+	share := 1.0
+	if a := s.Suspect.Arrival; a > 0 {
+		share = a
+	}
+	lost := math.Max(leastDelivers, share) * probeArrives
+	nats += float64(s.Second.ProbesOK)*math.Log(lost/probeArrives) + float64(s.Second.ProbesFailed)*math.Log((1-lost)/(1-probeArrives))
+	if told != "" {
+		return nats, fmt.Sprintf("%s and handset probes", told)
+	}
+	return nats, "handset probes"
+}
+
+// brief is a time to the second, for people.
+func brief(d time.Duration) string {
+	return route.Duration(max(d, time.Second).Round(time.Second)).String()
+}

@@ -1,0 +1,66 @@
+package decide
+
+import (
+	"time"
+
+	"signalbox/rules/policy"
+	"signalbox/rules/route"
+)
+
+// watch tells the journal, once, of a route that a rule cannot judge for too long.
+func (l *lane) watch(i int) {
+	s := &l.state.Routes[i]
+	rule := l.blind(i)
+	if rule == nil {
+		if !s.Unknown.IsZero() {
+			s.Unknown, s.UnknownFor, s.Alerted, l.dirty = time.Time{}, "", false, true
+		}
+		return
+	}
+	if s.Unknown.IsZero() {
+		s.Unknown, l.dirty = l.now, true
+	}
+	cause, reason := l.cause(i, rule)
+	s.UnknownFor = rule.Name + ": " + cause
+	if s.Alerted || l.now.Sub(s.Unknown) < l.policy.UnknownAfter {
+		return
+	}
+	s.Alerted = true
+	d := l.remark(s, route.VerdictUnknown, reason, rule.Name)
+	d.Mode, d.Text = l.mode(rule.Mode), "cannot be judged since "+l.clock(s.Unknown)+": "+cause
+	l.note(d)
+}
+
+// blind is the first rule that cannot judge route i; nil where all can.
+func (l *lane) blind(i int) *policy.Rule {
+	for k, rule := range l.rules {
+		if l.truth(i, k).demote == policy.Unknown {
+			return rule
+		}
+	}
+	return nil
+}
+
+// cause is why a rule cannot judge route i: its sources are not heard, or what they tell is too little.
+func (l *lane) cause(i int, rule *policy.Rule) (string, route.Reason) {
+	s := &l.signals[i]
+	reason := route.LowEvidence
+	if unheard(s) {
+		reason = route.Unknown
+	}
+	for _, q := range [...]struct {
+		name string
+		*route.Quality
+	}{{"delivery", &s.Delivery.Quality}, {"conversion", &s.Conversion.Quality}, {"submit", &s.Submit.Quality}, {"open", &s.Open.Quality}} {
+		if !q.Known && rule.Demote.When.Reads(q.name) {
+			return q.name + " is unknown: " + q.Cause, reason
+		}
+	}
+	return "no result of its probe yet", route.LowEvidence
+}
+
+// unheard reports whether the sources of a route cannot be relied on now: then nothing they tell of is known, for one
+// and the same cause.
+func unheard(s *route.Signals) bool {
+	return !s.Delivery.Known && !s.Submit.Known && s.Delivery.Cause == s.Submit.Cause
+}
