@@ -43,12 +43,34 @@ func (l *lane) commonCause(c change) route.GuardResult {
 	common := suffering > 1 && float64(suffering) >= g.Share*float64(compared)
 	waited := l.waited(c)
 	switch {
+	case compared > 1 && l.alone(c) && l.bornOut(c):
+		return passes("no other route had messages to compare with, and it is not only receipts that are missing")
 	case common:
 		return holdsBack("another route of the lane proving better", "%d of %d routes of the lane have the same trouble, so the destination is bad, or what observes it", suffering, compared)
 	case waited < g.Wait:
 		return holdsBack("another route proving better, or "+brief(g.Wait-waited)+" more without an answer", "no other route is proven better so far")
 	}
 	return passes("in %s no other route proved better, and %d of %d have the same trouble", route.Duration(g.Wait), suffering, compared)
+}
+
+// alone reports whether a rule over messages has no other route's messages to compare with, as where the first in order
+// carries everything: waiting would tell nothing more.
+func (l *lane) alone(c change) bool {
+	if !readsMessages(c.rule.Demote.When) || len(l.signals[c.index].Peers) == 0 {
+		return false
+	}
+	for i := range l.signals[c.index].Peers {
+		if l.signals[c.index].Peers[i].Known {
+			return false
+		}
+	}
+	return true
+}
+
+// bornOut reports whether more than missing receipts speaks against the route: another channel, or statuses that failed.
+func (l *lane) bornOut(c change) bool {
+	nats, _ := secondChannel(&l.signals[c.index])
+	return nats >= corroborated || l.withoutSilence(c)
 }
 
 // compare is how much route i shares the trouble of the change's route, in nats. Messages of the same time are compared

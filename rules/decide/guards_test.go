@@ -85,6 +85,37 @@ func TestCommonCause(t *testing.T) {
 	}
 }
 
+func TestCommonCauseDoesNotWaitForRoutesThatCarryNothing(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		look   look
+		second route.Second
+		rounds int
+	}{
+		{"statuses that failed are no broken receipt path", failing, route.Second{}, 1},
+		{"conversions fail too", silent, route.Second{ConversionKnown: true, Conversion: 3.5}, 1},
+		{"conversions cannot tell yet", silent, route.Second{ConversionKnown: true, Conversion: 1}, 13},
+		{"there is no second channel", silent, route.Second{}, 13},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := plain.begin(t)
+			n := 0
+			for gone := false; n < 120 && !gone; n++ {
+				s.now = s.now.Add(signal.Tick)
+				s.take(judge(s.policy, s.world, s.now, Options{}, func(l *route.LaneState) []route.Signals {
+					out := s.look("a", c.look).signals(l)
+					out[0].Peers, out[0].Second = []route.Peer{{Route: "b"}, {Route: "c"}}, c.second
+					return out
+				}))
+				gone = s.journal[len(s.journal)-1].Enforced
+			}
+			if n != c.rounds {
+				t.Errorf("got demoted in round %d, want %d", n, c.rounds)
+			}
+		})
+	}
+}
+
 func TestCommonCauseComparesWhatARuleReads(t *testing.T) {
 	for _, c := range []struct {
 		name  string

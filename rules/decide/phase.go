@@ -20,7 +20,7 @@ func (l *lane) enforce(a *ask, rules []*policy.Rule) {
 	}
 	if a.verdict == route.VerdictDemote {
 		d.Text += andAlso(rules[1:])
-		demote(s, rules, l.signals[a.index].Suspect, l.now)
+		demote(s, rules, suspect(&l.signals[a.index], rules[0].Demote.When), l.now)
 	} else {
 		promote(s, a.to, a.step, l.now)
 	}
@@ -76,6 +76,22 @@ func holdDown(h policy.HoldDown, relapses int) time.Duration {
 		return time.Duration(d)
 	}
 	return h.Max
+}
+
+// suspect is the state that a demotion accuses a route of: the one that the scan points to, or, where a rule judged by
+// other numbers than its evidence, what these say.
+func suspect(s *route.Signals, when *policy.Condition) route.Accused {
+	a := s.Suspect
+	if a != (route.Accused{}) {
+		return a
+	}
+	if d := &s.Delivery; when.Reads("delivery") && d.Known && d.Baseline > 0 {
+		a.Arrival = math.Max(0.02, math.Min(0.94, d.Ratio/d.Baseline))
+	}
+	if c := &s.Conversion; when.Reads("conversion") && c.Known && c.Baseline > 0 {
+		a.Conversion = math.Max(0.02, math.Min(0.85, c.Ratio/c.Baseline))
+	}
+	return a
 }
 
 // accuse adds to what a route has to recover from what it is suspected of beside.

@@ -76,9 +76,9 @@ func rank(p route.Phase) int {
 // maxTrickles bounds what demoted routes get together, so that trials never crowd out what works.
 const maxTrickles = route.FullShare / 2
 
-// laneShares are the shares of the routes in order. A route on its way back gets the share of its ramp step, of the whole
-// lane under an order and of its own weight under weights; a demoted one keeps its trickle. The rest goes to the first
-// active route under an order, and to all active ones by weight under weights.
+// laneShares are the shares of the routes in order. A route on its way back gets the share of its ramp step, and a demoted
+// one its trickle, of the whole lane under an order and of its own weight under weights. The rest goes to the first active
+// route under an order, and to all active ones by weight under weights.
 func laneShares(p *policy.Policy, pl *policy.Lane, order []*route.State) []int {
 	shares := make([]int, len(order))
 	left, trickles := route.FullShare, maxTrickles
@@ -87,7 +87,7 @@ func laneShares(p *policy.Policy, pl *policy.Lane, order []*route.State) []int {
 		case route.Recovering:
 			shares[i] = min(rampShare(p, pl, s), left)
 		case route.Demoted:
-			shares[i] = min(p.Route(s.Route).Trickle, weight(pl, s.Route), trickles, left)
+			shares[i] = min(p.Route(s.Route).Trickle*weight(pl, s.Route)/route.FullShare, trickles, left)
 			trickles -= shares[i]
 		}
 		left -= shares[i]

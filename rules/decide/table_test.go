@@ -46,12 +46,12 @@ func TestShares(t *testing.T) {
 		{"without an active route the one on its way back carries the rest", "", "a- b0 c-", "b 9900, a 100, c 0"},
 		{"without either the first demoted one does", "", "a- b- c-", "a 9800, b 200, c 0"},
 		{"weights", weighted, "a+ b+ c+", "a 6000, b 3000, c 1000"},
-		{"a demoted route's share goes to the others in proportion", weighted, "a- b+ c+", "b 7425, c 2475, a 100"},
+		{"a demoted route's share goes to the others in proportion", weighted, "a- b+ c+", "b 7455, c 2485, a 60"},
 		{"a ramp step is of the route's own weight", weighted, "a0 b+ c+", "b 7275, c 2425, a 300"},
-		{"a trickle is at most the route's own weight", weighted, "a+ b+ c-", "a 6667, b 3333, c 0"},
+		{"a trickle is of the route's own weight", weighted, "a+ b+ c-", "a 6667, b 3333, c 0"},
 		{"what does not divide goes by the largest remainder, then by order", thirds, "a+ b+ c+", "a 3334, b 3333, c 3333"},
-		{"of two left", thirds, "a- b+ c+", "b 4950, c 4950, a 100"},
-		{"of one left", thirds, "a- b- c+", "c 9700, a 100, b 200"},
+		{"of two left", thirds, "a- b+ c+", "b 4984, c 4983, a 33"},
+		{"of one left", thirds, "a- b- c+", "c 9901, a 33, b 66"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := site{lanes: c.lanes}.parse(t)
