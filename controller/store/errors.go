@@ -28,8 +28,10 @@ type OpenError struct {
 	Err  error
 }
 
+// Error names the file and what is wrong with it.
 func (e *OpenError) Error() string { return fmt.Sprintf("open store %s: %v", e.Path, e.Err) }
 
+// Unwrap is what is wrong with the file.
 func (e *OpenError) Unwrap() error { return e.Err }
 
 // Hint says what a person can do about it, or nothing.

@@ -41,11 +41,10 @@ type parser struct {
 
 	unreadable bool // whether a file could not be read, so that what it declares cannot be missed
 
-	tops     []fields // of each file, in their order
-	settings map[string]place
-	routes   map[route.ID]*Route
-	classes  map[route.Class]*Class
-	names    struct{ routes, classes []string } // sorted, for suggestions
+	tops    []fields // of each file, in their order
+	routes  map[route.ID]*Route
+	classes map[route.Class]*Class
+	names   struct{ routes, classes []string } // sorted, for suggestions
 }
 
 func (p *parser) add(problem Problem) { p.problems = append(p.problems, problem) }

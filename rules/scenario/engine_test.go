@@ -13,7 +13,7 @@ import (
 func drive(t *testing.T, e *Engine, all []route.Observation, between func(*Engine)) []route.Decision {
 	t.Helper()
 	var out []route.Decision
-	now, next := midnight, midnight.Add(signal.Tick)
+	next := midnight.Add(signal.Tick)
 	for i := range all {
 		for all[i].Time.After(next) {
 			o := e.Round(next, false)
@@ -22,8 +22,7 @@ func drive(t *testing.T, e *Engine, all []route.Observation, between func(*Engin
 			between(e)
 			next = next.Add(signal.Tick)
 		}
-		now = all[i].Time
-		e.Book.Observe(&all[i], now)
+		e.Book.Observe(&all[i], all[i].Time)
 	}
 	return out
 }
