@@ -52,7 +52,7 @@ and publishes is told line by line, until the carrier is back.`,
 	f.StringVar(&o.data, "data", "", "an empty folder for state, policy and log, which is kept (default: a temporary one)")
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP; unless said, any free port where this one is taken")
 	f.DurationVar(&o.after, "incident-after", 20*time.Second, "when the first carrier goes silent")
-	f.DurationVar(&o.lasting, "incident-for", 45*time.Second, "for how long")
+	f.DurationVar(&o.lasting, "incident-for", 40*time.Second, "for how long")
 	f.BoolVar(&o.exit, "exit", false, "end with the story, instead of staying up to be looked at")
 	addOutput(c, &o.output)
 	return c
@@ -81,12 +81,13 @@ func demoCommands(root *cobra.Command) map[string]bool {
 
 // demo is the site that is played. Whoever opens a part of it leaves it running in the group up.
 type demo struct {
-	o        demoOptions
-	dir      string // data folder
-	daemon   *daemon
-	carriers []*demoCarrier
-	print    *demoPrinter
-	commands map[string]bool
+	o         demoOptions
+	dir       string // data folder
+	daemon    *daemon
+	elsewhere bool // whether it does not listen where it would, for somebody else does
+	carriers  []*demoCarrier
+	print     *demoPrinter
+	commands  map[string]bool
 }
 
 // runDemo plays the site until ctx is done or the story is over, and leaves nothing behind that was not asked for.
@@ -179,7 +180,7 @@ func (d *demo) open(ctx context.Context, up *errgroup.Group, logger *slog.Logger
 // newDaemon opens a daemon where it was told to listen, or on any free port where that is taken and was nobody's wish.
 func (d *demo) newDaemon(logger *slog.Logger) (*daemon, error) {
 	listen := d.o.listen
-	if !d.o.chosen && !isFree(listen) {
+	if d.elsewhere = !d.o.chosen && !isFree(listen); d.elsewhere {
 		listen = "127.0.0.1:0"
 	}
 	return newDaemon(daemonOptions{policy: d.policyDir(), data: filepath.Join(d.dir, "state"), listen: listen, mode: route.Act, logger: logger})

@@ -62,7 +62,7 @@ func (p *demoPrinter) print(e demoEvent) error {
 // The columns of the text: seconds, what kind of event, and what there is to say.
 const (
 	demoWidth  = 100
-	demoIndent = 16
+	demoIndent = 17
 )
 
 var demoColours = map[string]string{
@@ -75,9 +75,9 @@ var demoColours = map[string]string{
 // text is the event in lines of at most demoWidth columns.
 func (p *demoPrinter) text(e *demoEvent) string {
 	var b strings.Builder
-	head := fmt.Sprintf("%4ds  %-*s", int(e.Elapsed), demoIndent-7, e.Event)
+	head := fmt.Sprintf("%4ds  %-*s", int(e.Elapsed), demoIndent-8, e.Event)
 	if c := demoColours[e.Event]; p.colour && c != "" {
-		head = fmt.Sprintf("%4ds  %s%-*s\x1b[0m", int(e.Elapsed), c, demoIndent-7, e.Event)
+		head = fmt.Sprintf("%4ds  %s%-*s\x1b[0m", int(e.Elapsed), c, demoIndent-8, e.Event)
 	}
 	for i, line := range append([]string{e.Text}, e.More...) {
 		for j, part := range demoWrap(line, demoWidth-demoIndent) {

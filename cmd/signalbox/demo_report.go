@@ -33,7 +33,7 @@ type demoLine struct {
 }
 
 const (
-	demoFlushEvery = 200 * time.Millisecond
+	demoFlushEvery = 100 * time.Millisecond
 	demoBeatEvery  = 5 * time.Second
 )
 

@@ -32,6 +32,7 @@ type demoStory struct {
 	seen    map[string]bool     // decisions that have been told
 	table   route.Generation    // the last table that was told
 	now     decide.Explanation  // of the sick carrier, as of the last round
+	asked   map[string]bool     // guards that were told to hold a change
 	counted map[route.ID]uint64 // messages that each carrier had taken when traffic was last told
 	told    time.Time           // when that was
 	toldOf  time.Time           // when the carrier that is out was last told of
@@ -57,7 +58,7 @@ type demoMark struct {
 }
 
 func newDemoStory(d *demo, web *demoWeb, sender *demoSender) *demoStory {
-	return &demoStory{demo: d, web: web, sender: sender, sick: d.carriers[0], seen: map[string]bool{}, counted: map[route.ID]uint64{}, told: time.Now()}
+	return &demoStory{demo: d, web: web, sender: sender, sick: d.carriers[0], seen: map[string]bool{}, asked: map[string]bool{}, counted: map[route.ID]uint64{}, told: time.Now()}
 }
 
 func (s *demoStory) mark() *demoMark {

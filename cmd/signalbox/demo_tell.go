@@ -12,14 +12,14 @@ import (
 // begin tells what has been started.
 func (s *demoStory) begin() error {
 	where := "It serves " + s.url()
-	if s.daemon.address() != s.o.listen {
+	if s.elsewhere {
 		where += ", for " + s.o.listen + " is taken"
 	}
 	kept := "log, state and policy: " + s.dir
 	if s.o.data == "" {
 		kept += ", until the end"
 	}
-	if err := s.say("start", "Three carriers, a sender and signalbox on this machine; nothing leaves it. Ctrl-C ends it."); err != nil {
+	if err := s.say("start", "Three carriers, a sender and signalbox on this machine; nothing leaves it."); err != nil {
 		return err
 	}
 	if err := s.say("signalbox", where+".", kept); err != nil {
@@ -35,7 +35,7 @@ func (s *demoStory) begin() error {
 // normal tells what signalbox takes for normal, without which it could call nothing ill, and the rule.
 func (s *demoStory) normal() error {
 	if err := s.say("normal", fmt.Sprintf("signalbox knows what is usual: %s of %s's messages end delivered.", demoPercent(s.now.Signals.Delivery.Baseline), s.sick.id),
-		"It was told so for the demo; on a real site it learns that from traffic, in the first hours."); err != nil {
+		"It was told so for the demo; on a real site it learns that in the first hours."); err != nil {
 		return err
 	}
 	for _, r := range s.now.Rules {
@@ -77,7 +77,7 @@ func (s *demoStory) traffic() error {
 	e := demoEvent{Event: "traffic", Data: map[string]any{"accepted": took, "seconds": math.Round(seconds*10) / 10},
 		Text: fmt.Sprintf("%.0f messages/s: %s", float64(total)/seconds, strings.Join(shares, ", "))}
 	if d := &s.now.Signals.Delivery; d.Known && s.now.State.Phase == route.Active && d.Evidence < demoNothing {
-		e.Text += fmt.Sprintf("; %s of %s", demoDue(d), s.sick.id)
+		e.Text += fmt.Sprintf("; %s delivers %s (usual %s)", s.sick.id, demoPercent(d.Ratio), demoPercent(d.Baseline))
 	}
 	return s.print.print(e)
 }
@@ -85,15 +85,23 @@ func (s *demoStory) traffic() error {
 // accusation tells how far the evidence against the sick carrier has got.
 func (s *demoStory) accusation() error {
 	d, limit := &s.now.Signals.Delivery, s.threshold(demoEvidence)
-	return s.print.print(demoEvent{Event: "evidence", Data: d,
-		Text: fmt.Sprintf("%s %s %.1f of %.0f; %s", s.sick.id, demoBar(d.Evidence, limit), d.Evidence, limit, demoDue(d))})
+	found := demoDue(d)
+	if d.Evidence < demoNothing {
+		found = "nothing unusual yet"
+	}
+	e := demoEvent{Event: "evidence", Data: d,
+		Text: fmt.Sprintf("%s %s %.1f of %.0f; %s", s.sick.id, demoBar(d.Evidence, limit), d.Evidence, limit, found)}
+	if h := s.now.State.Hold; h != nil && s.asked[h.Guard] {
+		e.More = append(e.More, fmt.Sprintf("still held by %s: %s", h.Guard, demoRow(h.Why)))
+	}
+	return s.print.print(e)
 }
 
 // outside tells of the sick carrier while it is out: what little traffic it keeps, and what comes back of it.
 func (s *demoStory) outside() error {
 	if s.held && !s.now.At.Before(s.now.State.HoldUntil) {
 		s.held = false
-		return s.say("hold-down", fmt.Sprintf("It is over: %s may come back once it has shown that it is well.", s.sick.id))
+		return s.say("hold-down", fmt.Sprintf("over: %s may come back once it has shown that it is well", s.sick.id))
 	}
 	if time.Since(s.toldOf) < demoSteady-demoLook && s.now.Signals.Delivery.Recovered == 0 {
 		return nil
@@ -104,7 +112,7 @@ func (s *demoStory) outside() error {
 	}
 	d := &s.now.Signals.Delivery
 	return s.print.print(demoEvent{Event: "trickle", Data: d,
-		Text: fmt.Sprintf("%s keeps %s, or nobody would see it come back; since it is out: %s",
+		Text: fmt.Sprintf("%s keeps %s, so that its return is seen; %s",
 			s.sick.id, demoShare(s.now.Entry.Share), demoDue(d))})
 }
 
@@ -112,9 +120,9 @@ func (s *demoStory) outside() error {
 func (s *demoStory) recovery() error {
 	sig, limit, now := &s.now.Signals, s.threshold(demoRecovery), s.mark()
 	e := demoEvent{Event: "recovery", Data: &sig.Delivery,
-		Text: fmt.Sprintf("%s %s %.1f of %.1f well again", s.sick.id, demoBar(sig.Delivery.Recovered, limit), sig.Delivery.Recovered, limit)}
+		Text: fmt.Sprintf("%s %s %.1f of %.1f", s.sick.id, demoBar(sig.Delivery.Recovered, limit), sig.Delivery.Recovered, limit)}
 	if s.healed != nil {
-		e.Text += fmt.Sprintf("; since then %d messages, %d receipts", now.taken-s.healed.taken, now.receipts-s.healed.receipts)
+		e.Text += fmt.Sprintf("; since it healed %d sent, %d receipts", now.taken-s.healed.taken, now.receipts-s.healed.receipts)
 	}
 	if s.now.State.Phase == route.Demoted && sig.Delivery.Recovered == 0 {
 		e.More = append(e.More, fmt.Sprintf("evidence against it still: receipts %.1f, conversions %.1f", sig.Delivery.Evidence, sig.Conversion.Evidence))
@@ -138,24 +146,33 @@ var demoAsks = map[string]string{
 
 // decided tells a decision.
 func (s *demoStory) decided(d *route.Decision) error {
-	e := demoEvent{Data: d}
+	e := demoEvent{Event: "decision", Text: fmt.Sprintf("%s %s: %s", d.Route, d.Reason, d.Text), Data: d}
+	g := demoHolder(d)
 	switch {
 	case d.Enforced:
 		s.enforced(&e, d)
-	case d.Reason == route.Unknown:
-		e.Event, e.Text = "unknown", fmt.Sprintf("%s %s", d.Route, d.Text)
+	case d.Verdict == route.VerdictUnknown:
+		e.Event, e.Text = "unknown", fmt.Sprintf("%s: %s", d.Route, d.Text)
 		e.More = []string{"Unknown is not bad: nothing changes."}
-	case len(d.Guards) > 0 && d.Guards[len(d.Guards)-1].Result == "hold":
-		g := &d.Guards[len(d.Guards)-1]
+	case g != nil:
+		s.asked[g.Guard] = true
 		e.Event, e.Text = "guard", fmt.Sprintf("%s asks to %s %s, and the guard %s holds it:", d.Rule, d.Verdict, d.Route, g.Guard)
 		if asks := demoAsks[g.Guard]; asks != "" {
 			e.More = append(e.More, "question   "+asks)
 		}
 		e.More = append(e.More, "answer     "+demoRow(g.Why), "freed by   "+demoRow(g.Frees))
-	default:
-		e.Event, e.Text = "decision", fmt.Sprintf("%s %s: %s", d.Route, d.Reason, d.Text)
 	}
 	return s.print.print(e)
+}
+
+// demoHolder is the first guard that holds a change; nil where none does.
+func demoHolder(d *route.Decision) *route.GuardResult {
+	for i := range d.Guards {
+		if d.Guards[i].Result == "hold" {
+			return &d.Guards[i]
+		}
+	}
+	return nil
 }
 
 // enforced tells a decision that changed the table.
@@ -246,9 +263,9 @@ func (s *demoStory) summary() demoEvent {
 	if s.out.at.After(s.healed.at) {
 		e.More = append(e.More, fmt.Sprintf("%d messages went into the dead route.", all))
 	} else {
-		e.More = append(e.More, fmt.Sprintf("%d messages went into the dead route: %d before the table changed, %d as its trickle.", all, before, all-before))
+		e.More = append(e.More, fmt.Sprintf("%d messages went into the dead route: %d before the table changed, %d as trickle.", all, before, all-before))
 	}
-	e.More = append(e.More, fmt.Sprintf("%s after it was well, it had its place back. Table %s is in force. Nobody touched a thing.", demoSeconds(s.back.Sub(s.healed.at)), s.table))
+	e.More = append(e.More, fmt.Sprintf("It had its place back %s after it was well. Table %s is in force.", demoSeconds(s.back.Sub(s.healed.at)), s.table))
 	return e
 }
 

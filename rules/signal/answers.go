@@ -39,7 +39,7 @@ func (a *answers) note(o *route.Observation) {
 
 func (a *answers) rotate(minute int64) {
 	switch {
-	case minute <= a.turn:
+	case minute == a.turn, minute < a.turn && a.turn-minute <= answersBack:
 		return
 	case minute == a.turn+1:
 		a.was = a.now
@@ -48,6 +48,10 @@ func (a *answers) rotate(minute int64) {
 	}
 	a.now, a.turn = answered{}, minute
 }
+
+// answersBack is how far, in minutes, an answer may lie behind others; further back, the others came from a clock that
+// has been set back since.
+const answersBack = 5
 
 // edge is the index of the first edge that v does not exceed, len(edges) where there is none.
 func edge(edges []float64, v float64) int {
@@ -71,35 +75,37 @@ func (a *answered) add(b *answered) {
 
 // p95 is the upper edge of the answer time below which 95 of 100 answers lie.
 func (a *answered) p95() time.Duration {
-	total, sum := uint32(0), uint32(0)
+	total, sum := uint64(0), uint64(0)
 	for _, n := range a.latency {
-		total += n
+		total += uint64(n)
 	}
 	for i, n := range a.latency {
-		if sum += n; total > 0 && float64(sum) >= 0.95*float64(total) {
+		if sum += uint64(n); total > 0 && float64(sum) >= 0.95*float64(total) {
 			return seconds(latencyEdges[min(i, len(latencyEdges)-1)])
 		}
 	}
 	return 0
 }
 
-// submits is the signal of what the keys of a place answered to submits.
+// submits is the signal of what the keys of a place had answered to submits by a moment.
 func submits(keys []*key, at time.Time, q route.Quality) route.Submit {
-	var sum answered
-	for _, k := range keys {
-		k.answers.rotate(floorDiv(at.Unix(), 60))
-		sum.add(&k.answers.now)
-		sum.add(&k.answers.was)
-	}
-	s := route.Submit{Quality: q, Messages: float64(sum.all)}
+	s := route.Submit{Quality: q}
 	if !q.Known {
 		return s
+	}
+	var sum answered
+	minute := floorDiv(at.Unix(), 60)
+	for _, k := range keys {
+		k.answers.rotate(minute)
+		sum.add(&k.answers.now)
+		sum.add(&k.answers.was)
 	}
 	if sum.all == 0 {
 		s.Quality = route.Quality{Cause: "no submits in the last minute", Age: q.Age}
 		return s
 	}
 	n := float64(sum.all)
+	s.Messages = n
 	s.Refused, s.Throttled, s.Timeouts = float64(sum.refused)/n, float64(sum.throttled)/n, float64(sum.timeouts)/n
 	s.P95 = route.Duration(sum.p95())
 	return s

@@ -1,16 +1,18 @@
 package signal
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"signalbox/rules/route"
 )
 
-// What a baseline must rest on before it is used, in mature messages.
+// What a baseline must rest on before it is used.
 const (
-	messagesToAct   = 500  // fewer are cold: the next wider pool is asked
-	messagesToTrust = 2000 // enough that the sampling error of the share is far below the tolerance
+	messagesToAct  = 500 // mature messages; fewer are cold: the next wider pool is asked
+	deliveredToAct = 100 // of them that came back delivered: without, nothing is known of how receipts come
 )
 
 // baselineHalfLife is how long it takes for half of what a baseline has learned to fade.
@@ -53,8 +55,12 @@ func (l *Learned) fade(to time.Time) {
 	}
 }
 
-// learn adds the mature cohort of one minute.
-func (l *Learned) learn(at time.Time, c *Counts) {
+// learn adds the mature cohort of one minute. One in which more ended than was submitted is a sign of messages that were
+// counted twice or not at all, and teaches nothing. It reports whether it learned.
+func (l *Learned) learn(at time.Time, c *Counts) bool {
+	if ended := c.delivered() + float64(c[fieldFailed]); ended > float64(c[fieldSubmitted]) {
+		return false
+	}
 	l.fade(at)
 	l.Submitted += float64(c[fieldSubmitted])
 	l.Failed += float64(c[fieldFailed])
@@ -62,14 +68,30 @@ func (l *Learned) learn(at time.Time, c *Counts) {
 	for i := range l.Delivered {
 		l.Delivered[i] += float64(c[fieldDelivered+i])
 	}
+	return true
 }
 
-// tell replaces what is known by what an observation says.
+// tell replaces what is known by what an observation says, of which it keeps a copy.
 func (l *Learned) tell(at time.Time, b *route.Baseline) {
-	*l = Learned{At: at, Told: b, ToldNow: b.Messages}
+	told := *b
+	told.Ages, told.CDF, told.ConversionCDF = slices.Clone(b.Ages), slices.Clone(b.CDF), slices.Clone(b.ConversionCDF)
+	*l = Learned{At: at, Told: &told, ToldNow: b.Messages}
 }
 
-// merge pools o into l.
+// check returns what is wrong with a baseline that was stored, or nil.
+func (l *Learned) check() error {
+	for _, v := range append(append([]float64{l.Submitted, l.Failed, l.Converted, l.ToldNow}, l.Delivered[:]...), l.ConvAges[:]...) {
+		if !(v >= 0 && v <= route.MaxBaselineMessages) {
+			return fmt.Errorf("want counts from 0 to %v, got %v", route.MaxBaselineMessages, v)
+		}
+	}
+	if l.Told == nil {
+		return nil
+	}
+	return l.Told.Check()
+}
+
+// merge pools o into l; both must be faded to the same moment.
 func (l *Learned) merge(o *Learned) {
 	l.Submitted += o.Submitted
 	l.Failed += o.Failed
@@ -78,10 +100,40 @@ func (l *Learned) merge(o *Learned) {
 		l.Delivered[i] += o.Delivered[i]
 		l.ConvAges[i] += o.ConvAges[i]
 	}
-	if o.Told != nil && o.ToldNow > l.ToldNow {
-		l.Told = o.Told
+	if o.Told != nil && o.ToldNow > 0 {
+		l.Told = mean(l.Told, l.ToldNow, o.Told, o.ToldNow)
+		l.ToldNow += o.ToldNow
 	}
-	l.ToldNow += o.ToldNow
+}
+
+// mean is the mean of two told baselines, weighed by their messages; a may be nil.
+func mean(a *route.Baseline, ma float64, b *route.Baseline, mb float64) *route.Baseline {
+	if a == nil {
+		return b
+	}
+	w := ma / (ma + mb)
+	c := *a
+	c.Delivered = w*a.Delivered + (1-w)*b.Delivered
+	c.Failed = w*a.Failed + (1-w)*b.Failed
+	c.Conversion = w*a.Conversion + (1-w)*b.Conversion
+	c.CDF = blend(newCurve(b.Ages, b.CDF), newCurve(a.Ages, a.CDF), w).shares
+	switch {
+	case len(b.ConversionCDF) == 0:
+	case len(a.ConversionCDF) == 0:
+		c.ConversionCDF = onto(a.Ages, newCurve(b.Ages, b.ConversionCDF))
+	default:
+		c.ConversionCDF = blend(newCurve(b.Ages, b.ConversionCDF), newCurve(a.Ages, a.ConversionCDF), w).shares
+	}
+	return &c
+}
+
+// onto are the shares of a curve by other ages.
+func onto(ages []float64, c curve) []float64 {
+	shares := make([]float64, len(ages))
+	for i, a := range ages {
+		shares[i] = c.at(a)
+	}
+	return shares
 }
 
 // messages is how many mature messages the baseline rests on.
@@ -92,6 +144,8 @@ type normal struct {
 	delivered   float64 // share of submits that end delivered
 	arrival     float64 // share of submits that get a final receipt
 	status      float64 // share of final receipts that say delivered
+	logStatus   float64 // its logarithm
+	logRest     float64 // the logarithm of the rest
 	conversion  float64 // share of submits that convert; 0 where conversions are not reported
 	messages    float64
 	receipts    curve
@@ -99,37 +153,37 @@ type normal struct {
 	source      string // whose it is: "own", "pool of the class on the network", "pool of the class"
 }
 
-// normal is what the baseline says, or nil while it rests on fewer than messagesToAct messages.
-func (l *Learned) normal() *normal {
-	total := l.messages()
-	if total < messagesToAct {
-		return nil
-	}
-	n := &normal{messages: total}
-	delivered, failed, perDelivered := 0.0, 0.0, 0.0
-	if l.Submitted > 0 {
-		sum := 0.0
-		for _, d := range l.Delivered {
-			sum += d
-		}
-		w := l.Submitted / total
-		delivered, failed = w*sum/l.Submitted, w*l.Failed/l.Submitted
-		perDelivered = w * l.Converted / math.Max(sum, 1)
+// returned is how many of its messages came back delivered.
+func (l *Learned) returned() float64 {
+	sum := 0.0
+	for _, d := range l.Delivered {
+		sum += d
 	}
 	if l.Told != nil {
-		w := l.ToldNow / total
-		delivered += w * l.Told.Delivered
-		failed += w * l.Told.Failed
-		perDelivered += w * l.Told.Conversion
+		sum += l.ToldNow * l.Told.Delivered
 	}
-	n.delivered = clamp(delivered, 0.01, 0.999)
-	n.arrival = clamp(n.delivered+failed, n.delivered+0.0005, 0.9995)
+	return sum
+}
+
+// normal is what the baseline says, or nil while it rests on too little.
+func (l *Learned) normal(source string) *normal {
+	total := l.messages()
+	if total < messagesToAct || l.returned() < deliveredToAct {
+		return nil
+	}
+	delivered, failed, converted := l.returned(), l.Failed, l.Converted
+	if l.Told != nil {
+		failed += l.ToldNow * l.Told.Failed
+		converted += l.ToldNow * l.Told.Delivered * l.Told.Conversion
+	}
+	n := &normal{messages: total, source: source}
+	n.delivered = clamp(delivered/total, 0.01, 0.999)
+	n.arrival = clamp(n.delivered+failed/total, n.delivered+0.0005, 0.9995)
 	n.status = n.delivered / n.arrival
-	n.conversion = clamp(n.delivered*perDelivered, 0, 0.995)
+	n.logStatus, n.logRest = math.Log(n.status), math.Log(1-n.status)
 	n.receipts = l.receiptCurve(total)
-	n.conversions = l.conversionCurve(total)
-	if len(n.conversions.ages) == 0 {
-		n.conversion = 0
+	if n.conversions = l.conversionCurve(total); !n.conversions.empty() {
+		n.conversion = clamp(converted/total, 0, 0.995)
 	}
 	return n
 }
@@ -140,49 +194,46 @@ func (l *Learned) receiptCurve(total float64) curve {
 	if l.Told == nil {
 		return learned
 	}
-	return blend(learned, curve{l.Told.Ages, l.Told.CDF}, l.ToldNow/total)
+	return blend(learned, newCurve(l.Told.Ages, l.Told.CDF), l.ToldNow/total)
 }
 
+// conversionCurve is the same of conversions; it is empty where they are not reported.
 func (l *Learned) conversionCurve(total float64) curve {
 	learned := histogramCurve(conversionAges[:], l.ConvAges[:])
 	if l.Told == nil || len(l.Told.ConversionCDF) == 0 {
 		return learned
 	}
-	return blend(learned, curve{l.Told.Ages, l.Told.ConversionCDF}, l.ToldNow/total)
+	return blend(learned, newCurve(l.Told.Ages, l.Told.ConversionCDF), l.ToldNow/total)
 }
 
-// histogramCurve turns counts by age into a distribution. What is older than the last edge is taken to have come within
-// an hour, which is when cohorts mature.
+// histogramCurve turns counts by age into a distribution, empty where there are none. What is older than the last edge is
+// taken to have come within an hour, which is when cohorts mature.
 func histogramCurve(edges, counts []float64) curve {
 	total := 0.0
 	for _, n := range counts {
 		total += n
 	}
-	if total <= 0 {
+	if !(total > 0) {
 		return curve{}
 	}
-	c := curve{}
-	sum := 0.0
-	for i, edge := range edges {
-		sum += counts[i]
-		c.ages = append(c.ages, edge)
-		c.shares = append(c.shares, sum/total)
+	ages, shares, sum := slices.Clone(edges), make([]float64, 0, len(counts)), 0.0
+	for _, n := range counts[:len(edges)] {
+		sum += n
+		shares = append(shares, sum/total)
 	}
-	c.ages = append(c.ages, 3600)
-	c.shares = append(c.shares, 1)
-	return c
+	return newCurve(append(ages, 3600), append(shares, 1))
 }
 
 // blend is a curve on the knots of told: told by weight w, learned by the rest.
 func blend(learned, told curve, w float64) curve {
-	if len(learned.ages) == 0 {
+	if learned.empty() {
 		return told
 	}
-	c := curve{ages: told.ages, shares: make([]float64, len(told.ages))}
+	shares := make([]float64, len(told.ages))
 	for i, age := range told.ages {
-		c.shares[i] = w*told.shares[i] + (1-w)*learned.at(age)
+		shares[i] = w*told.shares[i] + (1-w)*learned.at(age)
 	}
-	return c
+	return newCurve(told.ages, shares)
 }
 
 // export is the baseline in the form that observations tell it in.
@@ -190,10 +241,7 @@ func (n *normal) export() route.Baseline {
 	b := route.Baseline{Delivered: n.delivered, Failed: n.arrival - n.delivered, Conversion: n.conversion / n.delivered,
 		Ages: n.receipts.ages, CDF: n.receipts.shares, Messages: n.messages}
 	if n.conversion > 0 {
-		b.ConversionCDF = make([]float64, len(b.Ages))
-		for i, a := range b.Ages {
-			b.ConversionCDF[i] = n.conversions.at(a)
-		}
+		b.ConversionCDF = onto(b.Ages, n.conversions)
 	}
 	return b
 }

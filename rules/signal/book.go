@@ -4,6 +4,7 @@
 package signal
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -27,20 +28,22 @@ type Book struct {
 	lanes    []route.Lane
 	waits    map[route.Class]time.Duration // receipt deadlines
 	keys     map[route.Key]*key
+	sorted   []*key           // the same in order; nil where keys came or went since
 	byLane   map[place][]*key // by network
 	routes   map[route.ID]*account
 	sources  map[string]*source
+	swept    time.Time          // when what is no longer needed was last forgotten
 	changed  map[route.Key]bool // baselines changed since the last Changed
 	pools    map[pool]*normal   // baselines of pools of keys, as of the minute poolsAt
-	poolsAt  int64
-	troubled map[place]int64 // tick of the last trouble of routes that are out
-	subjects []*subject      // reused from lane to lane
+	poolsAt  int64              // in minutes since the Unix epoch
+	troubled map[place]int64    // tick of the last trouble of routes that are out
+	subjects []*subject         // reused from lane to lane
 	stats    Stats
 }
 
 // Stats count what was observed and could not be used.
 type Stats struct {
-	Overflow uint64 // observations of keys beyond MaxKeys
+	Overflow uint64 // observations of keys, routes or sources beyond MaxKeys
 	Late     uint64 // submits that came too late to be judged
 	Old      uint64 // receipts and conversions of cohorts that are no longer held
 	Lost     uint64 // open messages that were forgotten
@@ -57,6 +60,9 @@ type place struct {
 type account struct {
 	clock  clock
 	probes map[probeKey]*probeLog
+	keys   int  // that the route has
+	proven bool // a final receipt has come back on the route: it is known to bring them
+	proof  bool // a conversion has come back on the route
 }
 
 // New returns an empty Book.
@@ -86,13 +92,23 @@ func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Durat
 	}
 }
 
-func (b *Book) sortedKeys() []*key {
-	all := make([]*key, 0, len(b.keys))
-	for _, k := range b.keys {
-		all = append(all, k)
+// deadline is how young an unanswered message of a class may be without counting as silence.
+func (b *Book) deadline(c route.Class) time.Duration {
+	if d, ok := b.waits[c]; ok {
+		return d
 	}
-	sort.Slice(all, func(i, j int) bool { return lessKey(all[i].id, all[j].id) })
-	return all
+	return b.waits[route.AnyClass]
+}
+
+func (b *Book) sortedKeys() []*key {
+	if b.sorted == nil {
+		b.sorted = make([]*key, 0, len(b.keys))
+		for _, k := range b.keys {
+			b.sorted = append(b.sorted, k)
+		}
+		sort.Slice(b.sorted, func(i, j int) bool { return lessKey(b.sorted[i].id, b.sorted[j].id) })
+	}
+	return b.sorted
 }
 
 func lessKey(a, b route.Key) bool {
@@ -105,18 +121,24 @@ func lessKey(a, b route.Key) bool {
 	return a.Network < b.Network
 }
 
-// place files the key under the lane that serves it, keeping the keys of a place in order.
-func (b *Book) place(k *key) {
+// placeOf is the place whose lane serves the key.
+func (b *Book) placeOf(k *key) (place, bool) {
 	i := route.Find(b.lanes, k.id.Class, k.id.Network)
 	if i < 0 {
+		return place{}, false
+	}
+	return place{b.lanes[i], k.id.Route}, true
+}
+
+// place files the key under the lane that serves it, keeping the keys of a place in order.
+func (b *Book) place(k *key) {
+	p, ok := b.placeOf(k)
+	if !ok {
 		return
 	}
-	p := place{b.lanes[i], k.id.Route}
-	at := sort.Search(len(b.byLane[p]), func(i int) bool { return !lessKey(b.byLane[p][i].id, k.id) })
-	list := append(b.byLane[p], nil)
-	copy(list[at+1:], list[at:])
-	list[at] = k
-	b.byLane[p] = list
+	list := b.byLane[p]
+	at := sort.Search(len(list), func(i int) bool { return !lessKey(list[i].id, k.id) })
+	b.byLane[p] = slices.Insert(list, at, k)
 }
 
 // Stats are the counts since the Book was made.
@@ -132,16 +154,20 @@ func (b *Book) Observe(o *route.Observation, now time.Time) {
 	case route.KindHeartbeat:
 		b.heartbeat(o, now)
 	case route.KindProbe:
-		b.account(o.Route).probe(o)
+		if a := b.reported(o.Route); a != nil {
+			a.probe(o, now)
+		}
 	case route.KindBaseline:
 		b.tell(o)
 	case route.KindLost:
 		b.lost(o)
+	case route.KindDuplicate: // a repeated file must not move its source's clock
 	default:
 		b.message(o, now)
 	}
 }
 
+// account is what is known of a route that is judged.
 func (b *Book) account(id route.ID) *account {
 	a := b.routes[id]
 	if a == nil {
@@ -151,9 +177,26 @@ func (b *Book) account(id route.ID) *account {
 	return a
 }
 
+// reported is what is known of a route that an observation names, or nil beyond the bound of routes.
+func (b *Book) reported(id route.ID) *account {
+	if a := b.routes[id]; a != nil {
+		return a
+	}
+	if len(b.routes) >= b.maxKeys {
+		b.stats.Overflow++
+		return nil
+	}
+	return b.account(id)
+}
+
+// source is the source of a name, or nil beyond the bound of sources.
 func (b *Book) source(name string) *source {
 	s := b.sources[name]
 	if s == nil {
+		if len(b.sources) >= b.maxKeys {
+			b.stats.Overflow++
+			return nil
+		}
 		s = &source{}
 		b.sources[name] = s
 	}
@@ -161,33 +204,31 @@ func (b *Book) source(name string) *source {
 }
 
 func (b *Book) heartbeat(o *route.Observation, now time.Time) {
-	if len(b.sources) >= b.maxKeys && b.sources[o.Source] == nil {
-		b.stats.Overflow++
+	s := b.source(o.Source)
+	if s == nil {
 		return
 	}
-	s := b.source(o.Source)
 	s.heard(o.Time, now)
 	for _, id := range o.Routes {
-		b.account(id).clock.link(o.Source, s)
+		if a := b.reported(id); a != nil {
+			a.clock.link(o.Source, s)
+		}
 	}
 }
 
 // message counts a submit, receipt or conversion, or one that is not to be counted but shows that its source is alive.
 func (b *Book) message(o *route.Observation, now time.Time) {
-	a := b.account(o.Route)
+	a := b.reported(o.Route)
+	if a == nil {
+		return
+	}
 	s, l := b.reporter(a, o)
 	switch o.Kind {
 	case route.KindSubmit:
-		if a.clock.submit(s, o.Time, now) {
-			b.submit(o)
-		} else {
-			b.stats.Late++
-		}
+		b.submit(a, o, a.clock.submit(s, o.Time, now), now)
 	case route.KindReceipt, route.KindConversion:
-		a.clock.receipt(s, l, o.Time, now)
-		b.answer(o)
-	case route.KindDuplicate:
-		return // a repeated file must not move its source's clock
+		a.clock.receipt(s, l, o, now)
+		b.answer(a, o)
 	}
 	s.heard(o.Time, now)
 }
@@ -195,13 +236,16 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 // reporter is the source of an observation, and what it means to the route: the one that the observation names, else the
 // only one that names the route in its heartbeats, else the route's own nameless one.
 func (b *Book) reporter(a *account, o *route.Observation) (*source, *link) {
-	if o.Source != "" && (len(b.sources) < b.maxKeys || b.sources[o.Source] != nil) {
-		s := b.source(o.Source)
-		return s, a.clock.link(o.Source, s)
+	if o.Source == "" && len(a.clock.links) == 1 {
+		l := a.clock.links[0]
+		return l.source, l
 	}
-	if o.Source == "" && len(a.clock.sources) == 1 {
-		for _, l := range a.clock.sources {
-			return l.source, l
+	if l := a.clock.byName[o.Source]; l != nil {
+		return l.source, l
+	}
+	if o.Source != "" {
+		if s := b.source(o.Source); s != nil {
+			return s, a.clock.link(o.Source, s)
 		}
 	}
 	return &a.clock.own, nil
@@ -214,37 +258,47 @@ func (b *Book) Hear(o *route.Observation, now time.Time) {
 	case route.KindHeartbeat:
 		b.heartbeat(o, now)
 	case route.KindSubmit, route.KindReceipt, route.KindConversion:
-		s, _ := b.reporter(b.account(o.Route), o)
-		s.heard(o.Time, now)
+		if a := b.reported(o.Route); a != nil {
+			s, _ := b.reporter(a, o)
+			s.heard(o.Time, now)
+		}
 	}
 }
 
-func (b *Book) submit(o *route.Observation) {
-	k := b.key(o.Key(), o.Time)
-	if k == nil {
-		return
-	}
+// submit counts a submit that came in time to be judged; of one that came late only that it did, so that nothing is
+// learned from cohorts that are not whole.
+func (b *Book) submit(a *account, o *route.Observation, inTime bool, now time.Time) {
 	tick := tickOf(o.Time)
-	k.advance(b, tick)
-	k.answers.note(o)
-	if o.Result == route.Refused && o.Fault != route.FaultRoute {
-		if o.Fault == route.FaultCapacity {
-			k.ring.bump(tick, fieldThrottled)
+	if !inTime {
+		b.stats.Late++
+		if k := b.keys[o.Key()]; k != nil && a.clock.late.above(now, lateMemory, learnLeft) {
+			k.accuse(tick, tick)
 		}
 		return
 	}
-	k.ring.bump(tick, fieldSubmitted)
-	if o.Result == route.Refused {
+	k := b.key(a, o.Key(), o.Time)
+	if k == nil {
+		return
+	}
+	k.advance(b, tick)
+	k.answers.note(o)
+	switch {
+	case o.Result != route.Refused:
+		k.ring.bump(tick, fieldSubmitted)
+	case o.Fault == route.FaultRoute:
+		k.ring.bump(tick, fieldSubmitted)
 		k.ring.bump(tick, fieldFailed)
+	case o.Fault == route.FaultCapacity:
+		k.ring.bump(tick, fieldThrottled)
 	}
 }
 
 // answer counts a receipt or conversion into the cohort of its submit.
-func (b *Book) answer(o *route.Observation) {
+func (b *Book) answer(a *account, o *route.Observation) {
 	if o.Kind == route.KindReceipt && !o.Final {
 		return
 	}
-	k := b.key(o.Key(), o.Submitted)
+	k := b.key(a, o.Key(), o.Submitted)
 	if k == nil {
 		return
 	}
@@ -256,21 +310,33 @@ func (b *Book) answer(o *route.Observation) {
 	case o.Status == route.StatusDelivered:
 		field = ageField(age)
 	}
-	if !k.ring.bump(tickOf(o.Submitted), field) {
+	tick := tickOf(o.Submitted)
+	if !k.ring.bump(tick, field) {
 		b.stats.Old++
+		return
 	}
 	if field == fieldConverted {
-		k.learnConversion(age, o.Time)
+		k.learnConversion(age, tick)
+		a.proof = true
+	} else {
+		a.proven = true
 	}
 }
 
-// lost notes that a message was forgotten before its receipt came: its cohort would look silent without being so.
+// lost notes that a message was forgotten before its receipt came: its cohort looks silent without being so.
 func (b *Book) lost(o *route.Observation) {
 	b.stats.Lost++
-	b.account(o.Route).clock.skip(o.Submitted.Add(Tick))
+	a := b.routes[o.Route]
+	if a == nil {
+		return
+	}
+	a.clock.skip(o.Submitted.Add(Tick), "messages", forgotten)
+	if k := b.keys[o.Key()]; k != nil {
+		k.accuse(tickOf(o.Submitted), tickOf(o.Submitted))
+	}
 }
 
-func (b *Book) key(id route.Key, at time.Time) *key {
+func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 	k := b.keys[id]
 	if k != nil {
 		return k
@@ -280,7 +346,8 @@ func (b *Book) key(id route.Key, at time.Time) *key {
 		return nil
 	}
 	k = &key{id: id, ring: newRing(tickOf(at))}
-	b.keys[id] = k
+	b.keys[id], b.sorted = k, nil
+	a.keys++
 	b.place(k)
 	return k
 }

@@ -8,7 +8,6 @@ type cell struct {
 	submitted float64
 	delivered float64
 	failed    float64
-	converted float64
 	open      float64 // without a final receipt, and old enough that silence may count
 	answered  float64 // with a final receipt, among those old enough that silence may count
 	due       float64 // share of the open ones' usual receipts that should be back, at today's pace: the mean arrival × F
@@ -17,26 +16,23 @@ type cell struct {
 	expected  float64 // messages whose receipt should be back at the pace learned: sum of n × F
 	squares   float64 // sum of n × F², for the interval
 	mature    float64 // messages whose final status should be back: answered ones, and F of the rest, at today's pace
-	convDue   float64 // share of the unconverted ones' usual conversions that should be back
-	reach     float64 // sum of n × F of conversions
-	reachSq   float64
+
+	// The rest stays 0 where conversions are not reported.
+	converted   float64
+	unconverted float64 // submitted and not converted
+	convDue     float64 // share of the unconverted ones' usual conversions that should be back
+	reach       float64 // sum of n × F of conversions
+	reachSq     float64 // sum of n × F² of conversions
 }
 
 // ladder are the ages, in ticks, at which the windows that are scanned end: every tick for two minutes, in which most
-// receipts come, then in growing steps.
-var ladder = makeLadder()
+// receipts come, then in steps of a fifth to a half. Ends beyond ten minutes fall where cohorts end at the latest.
+var ladder = [...]int64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
+	36, 48, 72, 96, 120, 144, 180, 240, 300, 360, 480, 600, 720, 852,
+	1092, 1332, 1572, 1932, 2292, 2772, 3372, 4092, ringSpan}
 
-func makeLadder() []int64 {
-	var ends []int64
-	for a := int64(1); a <= 24; a++ {
-		ends = append(ends, a)
-	}
-	ends = append(ends, 36, 48, 72, 96, 120, 144, 180, 240, 300, 360, 480, 600, 720, 852)
-	for a := int64(852 + ticksPerTen); a <= ringSpan; a += ticksPerTen {
-		ends = append(ends, a)
-	}
-	return ends
-}
+// rungs is how many windows there are.
+const rungs = len(ladder)
 
 func rungOf(age int64, from int) int {
 	for from < len(ladder)-1 && age >= ladder[from] {
@@ -45,10 +41,14 @@ func rungOf(age int64, from int) int {
 	return from
 }
 
-// fill computes the cells of a key for the cohorts submitted before tick t and not before cut.
-func (k *key) fill(cells []cell, t, cut int64, deadline time.Duration) []cell {
+// fill computes the cells of a key for the cohorts submitted before tick t and not before cut. Silence does not count of
+// messages younger than wait.
+func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
 	cells = cells[:0]
-	rung := 0
+	if k.ring.empty() {
+		return cells
+	}
+	rung, waitTicks := 0, ceilDiv(int64(wait), int64(Tick))
 	for tick := t - 1; tick >= cut && t-tick <= ringSpan; {
 		s := k.ring.slot(tick)
 		if s < 0 {
@@ -63,8 +63,9 @@ func (k *key) fill(cells []cell, t, cut int64, deadline time.Duration) []cell {
 			cells = append(cells, cell{from: start})
 		}
 		cells[rung].from = start
-		if c := k.ring.at(s); !c.empty() {
-			k.count(&cells[rung], &c, t-start-width, width, deadline)
+		if n := k.ring.tally(s); n != (tally{}) {
+			age := t - start - width
+			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks)
 		}
 		tick = start - 1
 	}
@@ -85,28 +86,31 @@ func slotSpan(s int, tick int64) (start, width int64) {
 	return tick - mod(tick, ticksPerTen), ticksPerTen
 }
 
-// count adds a cohort whose youngest message is age ticks old.
-func (k *key) count(c *cell, n *Counts, age, width int64, deadline time.Duration) {
-	submitted, delivered, failed, converted := float64(n[fieldSubmitted]), n.delivered(), float64(n[fieldFailed]), float64(n[fieldConverted])
-	open := max(0, submitted-delivered-failed)
-	due, exact := k.paced.share(age, width), k.exact.share(age, width)
+// count adds a cohort. Its age stands at an index of the paced shares; silence says whether it is old enough that
+// unanswered messages count.
+func (k *key) count(c *cell, n tally, index int, silence bool) {
+	submitted, ended := float64(n.submitted), float64(n.delivered+n.failed)
+	open := max(0, submitted-ended)
+	due, exact := float64(k.paced.shares[index]), float64(k.exact.shares[index])
 	c.submitted += submitted
-	c.delivered += delivered
-	c.failed += failed
-	c.converted += converted
+	c.delivered += float64(n.delivered)
+	c.failed += float64(n.failed)
 	c.expected += submitted * exact
 	c.squares += submitted * exact * exact
-	c.mature += delivered + failed + open*due
-	if time.Duration(age*tickSeconds)*time.Second >= deadline {
+	c.mature += ended + open*due
+	if silence {
 		c.open += open
-		c.answered += delivered + failed
-		c.usual += (open + delivered + failed) * due * k.normal.arrival
+		c.answered += ended
+		c.usual += (open + ended) * due * k.normal.arrival
 		c.due += open * due * k.normal.arrival
 		c.dueExact += open * exact * k.normal.arrival
 	}
 	if k.convert != nil {
-		reach := k.convert.share(age, width)
-		c.convDue += max(0, submitted-converted) * reach * k.normal.conversion
+		converted := float64(n.converted)
+		reach, rest := float64(k.convert.shares[index]), max(0, submitted-converted)
+		c.converted += converted
+		c.unconverted += rest
+		c.convDue += rest * reach * k.normal.conversion
 		c.reach += submitted * reach
 		c.reachSq += submitted * reach * reach
 	}
@@ -118,21 +122,7 @@ func (c *cell) settle() {
 		c.due /= c.open
 		c.dueExact /= c.open
 	}
-	if rest := c.submitted - c.converted; rest > 0 {
-		c.convDue /= rest
+	if c.unconverted > 0 {
+		c.convDue /= c.unconverted
 	}
-}
-
-// share is the mean share of a cohort of width ticks whose youngest message is age ticks old.
-func (p *paced) share(age, width int64) float64 {
-	if width == 1 && age >= 0 && age < int64(len(p.fine)) {
-		return float64(p.fine[age])
-	}
-	if age < 0 {
-		return p.over(0, float64(width*tickSeconds))
-	}
-	if width > 1 {
-		return p.curve.at(float64(age*tickSeconds+width*tickSeconds/2) / p.factor)
-	}
-	return p.over(float64(age)*tickSeconds, tickSeconds)
 }

@@ -3,136 +3,94 @@ package signal
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"signalbox/rules/route"
 )
 
-// How sources are trusted to tell the time.
-const (
-	silentAfter    = 25 * time.Second // a source that says nothing for so long is away
-	forgottenAfter = time.Hour        // a source that has been away for so long is no longer expected
-	lateAfter      = 30 * time.Second // a submit so far behind its source's own watermark is late and is not judged
-	lagAllowed     = 60 * time.Second // receipts may reach us so late before the signal is given up
-	skewAllowed    = 60 * time.Second // sources of one route may differ by so much
-	disorderLeft   = 0.05             // share of late events above which a route's order is not to be trusted
-	disorderMin    = 5                // and how many there must be
-)
-
-// source is one instance that reports: where it stands on its own clock, and when it last moved on ours.
-type source struct {
-	watermark time.Time
-	moved     time.Time
-	resumed   time.Time // its watermark when it came back from the last silence
-}
-
-// heard notes an event or heartbeat of the source.
-func (s *source) heard(at, now time.Time) {
-	if !s.watermark.IsZero() && at.Sub(s.watermark) > silentAfter {
-		s.resumed = at
-	}
-	if at.After(s.watermark) {
-		s.watermark, s.moved = at, now
-	}
-}
-
-func (s *source) away(now time.Time) bool { return now.Sub(s.moved) > silentAfter }
-
-// share counts events and how many of them were bad, over one to two minutes of our time.
-type share struct {
-	all, bad       float64
-	wasAll, wasBad float64
-	turn           time.Time
-}
-
-func (s *share) note(now time.Time, bad bool) {
-	s.rotate(now)
-	s.all++
-	if bad {
-		s.bad++
-	}
-}
-
-func (s *share) rotate(now time.Time) {
-	gap := now.Sub(s.turn)
-	if gap < time.Minute && gap >= 0 {
-		return
-	}
-	s.wasAll, s.wasBad = s.all, s.bad
-	if gap >= 2*time.Minute || gap < 0 {
-		s.wasAll, s.wasBad = 0, 0
-	}
-	s.all, s.bad, s.turn = 0, 0, now
-}
-
-func (s *share) high(now time.Time) bool {
-	s.rotate(now)
-	all, bad := s.all+s.wasAll, s.bad+s.wasBad
-	return bad >= disorderMin && bad > disorderLeft*all
-}
-
 // clock tells the time of one route: how far its sources have got. Ages of its messages advance with it, never with the
 // wall clock alone, so that a silent source makes no message look old.
 type clock struct {
-	own      source           // events that name no source
-	sources  map[string]*link // those that do, or that list the route in a heartbeat
-	late     share            // submits that came too late
-	lagging  share            // receipts that came too late
-	lag, was time.Duration    // the longest delay of receipts on their way to us, in this and the last five minutes
-	lagTurn  time.Time
-	cut      time.Time // messages submitted before are not judged
-	mute     string    // a source that brought receipts and is away; nothing is judged until receipts flow again
+	own     source           // events that name no source
+	links   []*link          // sources that name themselves, or list the route in a heartbeat; by name
+	byName  map[string]*link // the same
+	reached time.Time        // how far all of them had got at the last reading
+
+	late      share         // submits that came too late
+	lagging   share         // receipts that came too late
+	early     share         // receipts that are dated before their messages
+	lag, was  time.Duration // the longest delay of receipts on their way to us, in this and the last five minutes
+	lagBegan  time.Time
+	cut       time.Time // messages submitted before are not judged
+	cutBy     string    // why: what happened then
+	mute      string    // a source that brought receipts and is away; nothing is judged until receipts flow again
+	muteProof string    // the same of conversions; only they are not judged
 }
 
-// link is what one source means to one route.
-type link struct {
-	source   *source
-	counted  bool // it counted towards the route's clock at the last reading
-	receipts bool // it has brought receipts
-}
+// maxLinks bounds the sources that one route's clock waits for.
+const maxLinks = 1024
 
 // reading is what a clock says.
 type reading struct {
-	at    time.Time // how far the route's messages may be judged
-	cut   time.Time // messages submitted before are not
-	cause string    // why nothing may be judged; "" where something may
+	at         time.Time // how far the route's messages may be judged
+	heard      time.Time // how far the foremost source has got
+	cut        time.Time // messages submitted before are not judged
+	cutBy      string    // why
+	cause      string    // why nothing may be judged; "" where something may
+	confused   bool      // what comes in now cannot be dated, so that nothing can be learned from it
+	conversion string    // why conversions may not be judged; "" where they may
 }
 
 // read tells the time of the route.
 func (c *clock) read(now time.Time) reading {
-	names := make([]string, 0, len(c.sources))
-	for name := range c.sources {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	oldest, newest, who := time.Time{}, time.Time{}, [2]string{}
-	for _, name := range names {
-		l := c.sources[name]
+	var oldest, newest *link
+	counted, dropped := 0, ""
+	for _, l := range c.links {
 		if l.source.away(now) {
-			c.drop(name, l, now)
+			if c.drop(l) {
+				dropped = l.name
+			}
 			continue
 		}
 		l.counted = true
-		c.skip(l.source.resumed)
-		if w := l.source.watermark; oldest.IsZero() || w.Before(oldest) {
-			oldest, who[0] = w, name
+		counted++
+		c.skip(l.source.resumed, l.name, cameBack)
+		if oldest == nil || l.source.watermark.Before(oldest.source.watermark) {
+			oldest = l
 		}
-		if w := l.source.watermark; w.After(newest) {
-			newest, who[1] = w, name
+		if newest == nil || l.source.watermark.After(newest.source.watermark) {
+			newest = l
 		}
 	}
 	switch {
-	case oldest.IsZero() && len(names) > 0:
-		return reading{cause: fmt.Sprintf("no event and no heartbeat from %s for more than %s", list(names), route.Duration(silentAfter))}
-	case newest.Sub(oldest) > skewAllowed:
-		return reading{cause: fmt.Sprintf("the clocks of %s and %s differ by %s", who[0], who[1], route.Duration(newest.Sub(oldest).Round(time.Second)))}
-	case oldest.IsZero():
+	case oldest == nil && len(c.links) > 0:
+		return reading{cause: fmt.Sprintf("no event and no heartbeat from %s for more than %s", list(c.links), route.Duration(silentAfter))}
+	case oldest == nil:
 		return c.readOwn(now)
 	}
-	if w := c.own.watermark; w.After(oldest) && w.Sub(oldest) <= silentAfter {
-		oldest = w // between two heartbeats, the route's own events tell the time
+	if dropped != "" { // the clock that went away may have been a wrong one
+		c.skip(newest.source.watermark, dropped, wentAway)
 	}
-	return c.judge(oldest, now)
+	if skew := newest.source.watermark.Sub(oldest.source.watermark); skew > skewAllowed {
+		return differ(oldest.name, newest.name, skew)
+	}
+	at := oldest.source.watermark
+	if !c.own.away(now) {
+		ahead := c.own.watermark.Sub(at)
+		if ahead.Abs() > skewAllowed {
+			return differ(oldest.name, "the events that name no source", ahead.Abs())
+		}
+		if counted == 1 && ahead > 0 && ahead <= silentAfter {
+			at = c.own.watermark // between two heartbeats, the route's own events tell the time
+		}
+	}
+	return c.judge(at, newest.source.watermark, now)
+}
+
+// differ is the reading of a route whose sources do not agree on the time.
+func differ(a, b string, by time.Duration) reading {
+	return reading{confused: true, cause: fmt.Sprintf("the clocks of %s and %s differ by %s", a, b, route.Duration(by.Round(time.Second)))}
 }
 
 // readOwn tells the time of a route whose events name no source.
@@ -143,42 +101,77 @@ func (c *clock) readOwn(now time.Time) reading {
 	if c.own.away(now) {
 		return reading{cause: fmt.Sprintf("no event for more than %s, and no source sends heartbeats for the route", route.Duration(silentAfter))}
 	}
-	c.skip(c.own.resumed)
-	return c.judge(c.own.watermark, now)
+	c.skip(c.own.resumed, "events", cameBack)
+	return c.judge(c.own.watermark, c.own.watermark, now)
 }
+
+// Why messages are not judged.
+const (
+	wentAway  = "went silent"
+	cameBack  = "came back from a silence"
+	forgotten = "were forgotten before their receipts came"
+)
 
 // drop leaves a source out that went away. The messages it had submitted may never be answered, so judging starts anew
-// with those of the others; where it brought receipts, only once receipts flow again.
-func (c *clock) drop(name string, l *link, now time.Time) {
-	if now.Sub(l.source.moved) > forgottenAfter {
-		delete(c.sources, name)
-	}
+// with those of the others; where it brought receipts, only once receipts flow again. It reports whether the source had
+// counted until now.
+func (c *clock) drop(l *link) bool {
 	if !l.counted {
-		return
+		return false
 	}
 	l.counted = false
-	c.skip(l.source.watermark.Add(silentAfter))
+	c.skip(l.source.watermark.Add(silentAfter), l.name, wentAway)
 	if l.receipts {
-		c.mute = name
+		c.mute = l.name
 	}
+	if l.conversions {
+		c.muteProof = l.name
+	}
+	return true
 }
 
-func (c *clock) skip(to time.Time) {
+// forget drops the sources that are no longer expected.
+func (c *clock) forget(now time.Time) {
+	kept := c.links[:0]
+	for _, l := range c.links {
+		if now.Sub(l.source.moved) <= forgottenAfter {
+			kept = append(kept, l)
+			continue
+		}
+		c.drop(l)
+		delete(c.byName, l.name)
+	}
+	clear(c.links[len(kept):])
+	c.links = kept
+}
+
+// skip leaves out the messages submitted before a moment, because of what someone did.
+func (c *clock) skip(to time.Time, who, what string) {
 	if to.After(c.cut) {
-		c.cut = to
+		c.cut, c.cutBy = to, who+" "+what
 	}
 }
 
-func (c *clock) judge(at, now time.Time) reading {
+func (c *clock) judge(at, heard, now time.Time) reading {
+	c.reached = at
+	if c.cut.Sub(at) > setBackAfter { // made by a clock that has been set back since
+		c.cut, c.cutBy = at, "the clock was set back"
+	}
 	switch {
 	case c.mute != "":
 		return reading{cause: "no receipt since " + c.mute + ", which brought receipts, went silent"}
-	case c.late.high(now):
-		return reading{cause: "submits arrive out of order, more than " + route.Duration(lateAfter).String() + " late"}
-	case c.lagging.high(now):
-		return reading{cause: "receipts arrive out of order, more than " + route.Duration(lagAllowed).String() + " late"}
+	case c.late.above(now, lateMemory, disorderLeft):
+		return reading{confused: true, cause: "submits arrive out of order, more than " + route.Duration(lateAfter).String() + " late"}
+	case c.lagging.above(now, lagMemory, disorderLeft):
+		return reading{confused: true, cause: "receipts arrive out of order, more than " + route.Duration(lagAllowed).String() + " late"}
+	case c.early.above(now, lagMemory, disorderLeft):
+		return reading{confused: true, cause: "receipts are dated before their messages were submitted: the clocks of the sources differ"}
 	}
-	return reading{at: at.Add(-c.delay(now)), cut: c.cut}
+	r := reading{at: at.Add(-c.delay(now)), heard: heard, cut: c.cut, cutBy: c.cutBy}
+	if c.muteProof != "" {
+		r.conversion = "no conversion since " + c.muteProof + ", which brought conversions, went silent"
+	}
+	return r
 }
 
 // delay is how late receipts have been on their way from the source to us.
@@ -188,59 +181,79 @@ func (c *clock) delay(now time.Time) time.Duration {
 }
 
 func (c *clock) turn(now time.Time) {
-	if gap := now.Sub(c.lagTurn); gap >= 5*time.Minute || gap < 0 {
-		c.was, c.lag, c.lagTurn = c.lag, 0, now
+	if gap := now.Sub(c.lagBegan); gap >= 5*time.Minute || gap < 0 {
+		c.was, c.lag, c.lagBegan = c.lag, 0, now
 		if gap >= 10*time.Minute || gap < 0 {
 			c.was = 0
 		}
 	}
 }
 
-// link is what a named source means to the route; s is known to the book under the name.
+// link is what a named source means to the route, or nil beyond maxLinks; s is known to the book under the name.
 func (c *clock) link(name string, s *source) *link {
-	l := c.sources[name]
-	if l == nil {
-		if c.sources == nil {
-			c.sources = map[string]*link{}
-		}
-		l = &link{source: s}
-		c.sources[name] = l
+	if l := c.byName[name]; l != nil {
+		return l
 	}
+	if len(c.links) >= maxLinks {
+		return nil
+	}
+	if c.byName == nil {
+		c.byName = map[string]*link{}
+	}
+	l := &link{name: name, source: s}
+	c.byName[name] = l
+	at := sort.Search(len(c.links), func(i int) bool { return c.links[i].name >= name })
+	c.links = append(c.links, nil)
+	copy(c.links[at+1:], c.links[at:])
+	c.links[at] = l
 	return l
 }
 
 // submit notes a submit and reports whether it came in time to be judged.
 func (c *clock) submit(s *source, at, now time.Time) bool {
-	late := s.watermark.Sub(at) > lateAfter
-	c.late.note(now, late)
+	late := c.behind(s, at) > lateAfter
+	c.late.note(now, lateMemory, late)
 	return !late
 }
 
-// receipt notes a receipt or conversion.
-func (c *clock) receipt(s *source, l *link, at, now time.Time) {
-	if l != nil {
-		l.receipts = true
+// behind is how far an event lies behind its source, or behind what has been judged, whichever is more.
+func (c *clock) behind(s *source, at time.Time) time.Duration {
+	if c.reached.After(s.watermark) {
+		return c.reached.Sub(at)
 	}
-	c.mute = ""
-	behind := s.watermark.Sub(at)
-	c.lagging.note(now, behind > lagAllowed)
+	return s.watermark.Sub(at)
+}
+
+// receipt notes a receipt or conversion of a message of the given age.
+func (c *clock) receipt(s *source, l *link, o *route.Observation, now time.Time) {
+	if o.Kind == route.KindConversion {
+		c.muteProof = ""
+	} else {
+		c.mute = ""
+	}
+	if l != nil {
+		l.conversions = l.conversions || o.Kind == route.KindConversion
+		l.receipts = l.receipts || o.Kind == route.KindReceipt
+	}
+	behind := c.behind(s, o.Time)
+	c.lagging.note(now, lagMemory, behind > lagAllowed)
+	c.early.note(now, lagMemory, o.Submitted.Sub(o.Time) > earlyAllowed)
 	if behind > tickSeconds*time.Second {
 		c.turn(now)
 		c.lag = max(c.lag, min(behind, lagAllowed))
 	}
 }
 
-func list(names []string) string {
-	if len(names) > 3 {
-		return fmt.Sprintf("%s, %s and %d more", names[0], names[1], len(names)-2)
+func list(links []*link) string {
+	if len(links) > 3 {
+		return fmt.Sprintf("%s, %s and %d more", links[0].name, links[1].name, len(links)-2)
 	}
-	s := names[0]
-	for i, n := range names[1:] {
-		if i == len(names)-2 {
-			s += " and " + n
-		} else {
-			s += ", " + n
-		}
+	names := make([]string, len(links))
+	for i, l := range links {
+		names[i] = l.name
 	}
-	return s
+	if last := len(names) - 1; last > 0 {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
+	}
+	return names[0]
 }

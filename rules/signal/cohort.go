@@ -66,16 +66,18 @@ const (
 	narrowMaximum = math.MaxUint16
 )
 
-// ring holds the cohorts of one key: 216 of 26 bytes, or of 52 once one count has outgrown 16 bits.
+// ring holds the cohorts of one key: 216 of 26 bytes, or of 52 once one count has outgrown 16 bits. It takes memory when
+// the first message is counted, and gives it back when the last one has left.
 type ring struct {
 	head   int64 // tick of the newest cohort, in ticks since the Unix epoch
+	last   int64 // newest tick that something was counted in; 0 where nothing ever was
 	narrow *[slots][fields]uint16
 	wide   *[slots]Counts
 }
 
-func newRing(head int64) *ring {
-	return &ring{head: head, narrow: new([slots][fields]uint16)}
-}
+func newRing(head int64) ring { return ring{head: head} }
+
+func (r *ring) empty() bool { return r.narrow == nil && r.wide == nil }
 
 // midHead is the newest minute whose cohorts have begun to leave the fine part.
 func (r *ring) midHead() int64 { return floorDiv(r.head-fineSlots, ticksPerMid) }
@@ -108,15 +110,16 @@ func (r *ring) bump(tick int64, field int) bool {
 	if s < 0 {
 		return false
 	}
-	if r.wide != nil {
-		r.wide[s][field] = saturate(uint64(r.wide[s][field]) + 1)
+	if r.empty() {
+		r.narrow, r.last = new([slots][fields]uint16), tick
+	}
+	r.last = max(r.last, tick)
+	if r.narrow != nil && r.narrow[s][field] < narrowMaximum {
+		r.narrow[s][field]++
 		return true
 	}
-	if r.narrow[s][field] == narrowMaximum {
-		r.widen()
-		return r.bump(tick, field)
-	}
-	r.narrow[s][field]++
+	r.widen()
+	r.wide[s][field] = saturate(uint64(r.wide[s][field]) + 1)
 	return true
 }
 
@@ -131,7 +134,7 @@ func (r *ring) widen() {
 	r.narrow = nil
 }
 
-// at is what stands in a slot.
+// at is what stands in a slot of a ring that is not empty.
 func (r *ring) at(s int) Counts {
 	if r.narrow == nil {
 		return r.wide[s]
@@ -141,6 +144,38 @@ func (r *ring) at(s int) Counts {
 		c[i] = uint32(n)
 	}
 	return c
+}
+
+// tally is what of a cohort is judged.
+type tally struct{ submitted, delivered, failed, converted uint64 }
+
+// tally sums up a slot of a ring that is not empty.
+func (r *ring) tally(s int) (t tally) {
+	if r.narrow != nil {
+		c := &r.narrow[s]
+		t.submitted, t.failed, t.converted = uint64(c[fieldSubmitted]), uint64(c[fieldFailed]), uint64(c[fieldConverted])
+		for _, n := range c[fieldDelivered:] {
+			t.delivered += uint64(n)
+		}
+		return t
+	}
+	c := &r.wide[s]
+	t.submitted, t.failed, t.converted = uint64(c[fieldSubmitted]), uint64(c[fieldFailed]), uint64(c[fieldConverted])
+	for _, n := range c[fieldDelivered:] {
+		t.delivered += uint64(n)
+	}
+	return t
+}
+
+// recent is how many messages were submitted in the ticks from..to, which must be so young that each has its own cohort.
+func (r *ring) recent(from, to int64) uint64 {
+	n := uint64(0)
+	for tick := from; tick < to && !r.empty(); tick++ {
+		if s := r.slot(tick); s >= 0 && s < midOffset {
+			n += r.tally(s).submitted
+		}
+	}
+	return n
 }
 
 // merge adds counts to a slot.
@@ -183,44 +218,53 @@ func (r *ring) take(s int) Counts {
 	return c
 }
 
+// maturity is the age, in ticks, by which every cohort has left the middle part.
+const maturity = fineSlots + midSlots*ticksPerMid
+
 // advance moves the head to a tick. Cohorts that leave the fine part merge into their minute, and those into their ten
 // minutes; mature is told of each minute as it leaves the middle part, 70 minutes after its submits.
 func (r *ring) advance(to int64, mature func(minute int64, c *Counts)) {
-	if to-r.head > ringSpan+fineSlots {
-		r.skip(to, mature)
+	if r.empty() {
+		r.head = max(r.head, to)
 		return
 	}
-	for r.head < to {
+	gone := to-r.last > ringSpan+2*ticksPerTen
+	stop := to
+	if gone {
+		stop = min(to, r.last+maturity) // by then all of it has matured
+	}
+	for r.head < stop {
 		r.step(mature)
 	}
-}
-
-// skip advances over more than the whole ring: everything in it matures and leaves.
-func (r *ring) skip(to int64, mature func(int64, *Counts)) {
-	for end := r.head + fineSlots + midSlots*ticksPerMid + ticksPerMid; r.head < end; {
-		r.step(mature)
+	if gone {
+		r.head, r.narrow, r.wide = max(r.head, to), nil, nil
 	}
-	*r = *newRing(to)
 }
 
 // step moves the head by one tick, emptying whatever stands where newer cohorts will.
 func (r *ring) step(mature func(int64, *Counts)) {
-	midBefore, coarseBefore := r.midHead(), r.coarseHead()
+	midBefore := r.midHead()
 	r.head++
-	if mid := r.midHead(); mid > midBefore {
-		s := midOffset + int(mod(mid, midSlots))
-		leaving := r.take(s)
-		if coarse := r.coarseHead(); coarse > coarseBefore {
-			r.clear(coarseOffset + int(mod(coarse, coarseSlots)))
-		}
-		if minute := mid - midSlots; !leaving.empty() {
-			mature(minute, &leaving)
-			r.merge(coarseOffset+int(mod(floorDiv(minute, ticksPerTen/ticksPerMid), coarseSlots)), &leaving)
-		}
+	if r.midHead() > midBefore {
+		r.stepMinute(mature)
 	}
 	s := int(mod(r.head, fineSlots))
 	if c := r.take(s); !c.empty() {
-		r.merge(midOffset+int(mod(floorDiv(r.head-fineSlots, ticksPerMid), midSlots)), &c)
+		r.merge(midOffset+int(mod(r.midHead(), midSlots)), &c)
+	}
+}
+
+// stepMinute makes room for the minute that has just begun to leave the fine part, where the one an hour older stands.
+func (r *ring) stepMinute(mature func(int64, *Counts)) {
+	mid := r.midHead()
+	minute := mid - midSlots
+	into := coarseOffset + int(mod(r.coarseHead(), coarseSlots))
+	if mod(minute, ticksPerTen/ticksPerMid) == 0 {
+		r.clear(into) // the first of its ten minutes; those of six hours before stand there
+	}
+	if leaving := r.take(midOffset + int(mod(mid, midSlots))); !leaving.empty() {
+		mature(minute, &leaving)
+		r.merge(into, &leaving)
 	}
 }
 
@@ -231,5 +275,7 @@ func floorDiv(a, b int64) int64 {
 	}
 	return q
 }
+
+func ceilDiv(a, b int64) int64 { return -floorDiv(-a, b) }
 
 func mod(a, b int64) int64 { return a - floorDiv(a, b)*b }

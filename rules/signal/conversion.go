@@ -16,16 +16,15 @@ type conversionFinding struct {
 // scanConversions is the same scan on conversions: the truth about one-time passwords, which no forged receipt reaches.
 func scanConversions(tracks []track) conversionFinding {
 	best := conversionFinding{rung: -1}
+	if !converting(tracks) {
+		return best
+	}
 	var nats [len(conversionShares)]float64
-	var history [128][len(conversionShares)]float64
+	var history [rungs][len(conversionShares)]float64
 	for rung := range longest(tracks) {
 		for i := range tracks {
-			t := &tracks[i]
-			if t.normal.conversion <= 0 || rung >= len(t.cells) {
-				continue
-			}
-			for j, share := range conversionShares {
-				nats[j] += conversionRatio(&t.cells[rung], share, 1-conversionTolerance)
+			if t := &tracks[i]; t.normal.conversion > 0 && rung < len(t.cells) {
+				addConversions(&nats, &t.cells[rung])
 			}
 		}
 		history[rung] = nats
@@ -36,6 +35,38 @@ func scanConversions(tracks []track) conversionFinding {
 		}
 	}
 	return best
+}
+
+// addConversions adds a cell's evidence for each of the worse shares against the tolerated one.
+func addConversions(nats *[len(conversionShares)]float64, c *cell) {
+	if c.unconverted > 0 && c.convDue > 0 {
+		tolerated := math.Log(1 - (1-conversionTolerance)*c.convDue)
+		for j, share := range conversionShares {
+			nats[j] += c.unconverted * (math.Log(1-share*c.convDue) - tolerated)
+		}
+	}
+	if c.converted > 0 {
+		for j := range nats {
+			nats[j] += c.converted * logConversions[j]
+		}
+	}
+}
+
+// logConversions are the logarithms of the tried shares over the tolerated one.
+var logConversions = func() (l [len(conversionShares)]float64) {
+	for i, s := range conversionShares {
+		l[i] = math.Log(s / (1 - conversionTolerance))
+	}
+	return l
+}()
+
+func converting(tracks []track) bool {
+	for i := range tracks {
+		if tracks[i].normal.conversion > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // convertsAgain reports whether a younger window favours normal over the accused share.
@@ -50,33 +81,22 @@ func convertsAgain(younger [][len(conversionShares)]float64, share int) bool {
 
 // conversion is the signal of conversions.
 func (s *subject) conversion(q route.Quality) route.Conversion {
-	c := route.Conversion{Quality: q}
+	if q.Known && s.reading.conversion != "" {
+		q.Known, q.Cause = false, s.reading.conversion
+	}
 	if !q.Known {
-		return c
+		return route.Conversion{Quality: q}
 	}
 	rung := s.shown(s.loss.rung)
-	reach := s.total(rung, func(c *cell, _ *normal) float64 { return c.reach })
-	if !s.converts() || reach == 0 {
-		c.Quality = route.Quality{Cause: "no conversions are reported", Age: q.Age}
-		return c
+	w := s.over(rung)
+	if w.reach == 0 {
+		return route.Conversion{Quality: route.Quality{Cause: "no conversions are reported", Age: q.Age}}
 	}
-	submitted := s.total(rung, func(c *cell, _ *normal) float64 { return c.submitted })
-	c.Converted = s.total(rung, func(c *cell, _ *normal) float64 { return c.converted })
-	c.Baseline = s.total(rung, func(c *cell, n *normal) float64 { return c.submitted * n.conversion }) / submitted
-	c.Ratio, c.Low, c.High = interval(c.Converted, reach, s.total(rung, func(c *cell, _ *normal) float64 { return c.reachSq }))
-	c.Messages, c.Evidence = reach, s.loss.evidence
+	c := route.Conversion{Quality: q, Converted: w.converted, Baseline: w.normalConverted / w.submitted, Messages: w.reach, Evidence: s.loss.evidence}
+	c.Ratio, c.Low, c.High = interval(w.converted, w.reach, w.reachSq)
 	c.Since = timeOf(s.startOf(rung))
 	c.Recovered = s.convertsNormally()
 	return c
-}
-
-func (s *subject) converts() bool {
-	for i := range s.tracks {
-		if s.tracks[i].normal.conversion > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // convertsNormally is the evidence for normal conversions against the share at demotion.

@@ -31,6 +31,7 @@ type subject struct {
 
 // Judge returns the signals of the routes of a lane, in the order of the inquiries.
 func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []route.Signals {
+	b.sweep(now)
 	for len(b.subjects) < len(asks) {
 		b.subjects = append(b.subjects, &subject{})
 	}
@@ -40,7 +41,7 @@ func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []rou
 	}
 	out := make([]route.Signals, len(asks))
 	for i, s := range subjects {
-		out[i] = s.signals(lane, now)
+		s.signals(&out[i], lane, now)
 		if s.cause == "" && s.accusing() {
 			out[i].Peers = peersOf(s, subjects)
 			out[i].Second = s.second(lane)
@@ -51,27 +52,64 @@ func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []rou
 
 // prepare gathers the cells of a route and scans them.
 func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.Time) {
-	s.ask, s.account, s.keys = ask, b.account(ask.Route), b.byLane[place{lane, ask.Route}]
+	p := place{lane, ask.Route}
+	s.ask, s.account, s.keys = ask, b.account(ask.Route), b.byLane[p]
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
-	s.windows = s.windows[:0]
+	s.windows, s.tracks = s.windows[:0], s.tracks[:0]
 	s.reading = s.account.clock.read(now)
+	out := ask.Accused != route.Accused{}
 	if s.reading.cause != "" {
-		s.cause, s.tracks = s.reading.cause, s.tracks[:0]
+		s.cause = s.reading.cause
+		s.unread(out)
 		return
 	}
 	s.tick = tickOf(s.reading.at)
-	cut := ceilTick(s.reading.cut)
-	if after := ceilTick(ask.After); after > cut {
-		cut = after
-	}
-	suspect := ask.Accused != route.Accused{}
-	s.fill(b, cut, suspect)
+	s.fill(b, s.cutTick(now), now, out)
 	s.windows = prefixes(s.windows, s.tracks)
 	s.found = scan(s.windows)
-	s.loss = scanConversions(s.tracks)
-	s.accuse(suspect)
-	if suspect {
-		b.remember(s, place{lane, ask.Route})
+	if s.reading.conversion == "" && !s.convertible() {
+		s.reading.conversion = "no conversion has come back on the route yet"
+	}
+	if s.reading.conversion == "" {
+		s.loss = scanConversions(s.tracks)
+	}
+	s.accuse(out)
+	if out {
+		b.remember(s, p)
+	} else {
+		delete(b.troubled, p)
+	}
+}
+
+// convertible reports whether conversions are known to come back on the route: where they never have, nobody knows whether
+// anybody reports them.
+func (s *subject) convertible() bool {
+	for _, k := range s.keys {
+		if k.learned.Converted > 0 {
+			return true
+		}
+	}
+	return s.account.proof
+}
+
+// cutTick is the first tick whose messages count. The inquiry's moment is one of our clock: where the route's is ahead,
+// it lies as far ahead there.
+func (s *subject) cutTick(now time.Time) int64 {
+	cut := ceilTick(s.reading.cut)
+	if s.ask.After.IsZero() {
+		return cut
+	}
+	return max(cut, ceilTick(s.ask.After.Add(max(0, s.reading.at.Sub(now)))))
+}
+
+// unread keeps what comes in while nothing can be judged out of what is learned, where it cannot be dated or the route
+// is out.
+func (s *subject) unread(out bool) {
+	if !out && !s.reading.confused {
+		return
+	}
+	for _, k := range s.keys {
+		k.accuse(k.ring.head, k.ring.head)
 	}
 }
 
@@ -80,28 +118,27 @@ func (b *Book) remember(s *subject, p place) {
 	if s.found.evidence >= peaceNats || s.loss.evidence >= peaceNats {
 		b.troubled[p] = s.tick
 	}
-	s.troubled = b.troubled[p]
+	s.troubled = min(b.troubled[p], s.tick)
 }
 
 // fill makes the tracks of all keys that have a baseline.
-func (s *subject) fill(b *Book, cut int64, suspect bool) {
-	cold, n := 0, 0
+func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
+	minute, n := floorDiv(now.Unix(), 60), 0
 	for _, k := range s.keys {
-		k.advance(b, s.tick)
-		k.refresh(b, s.tick, suspect || k.suspected(s.tick-1, s.tick))
+		k.reach(b, s.tick)
+		k.refresh(b, minute, s.tick, out || k.suspected(s.tick-1, s.tick))
 		if k.normal == nil {
-			cold++
 			continue
 		}
-		if n == len(s.tracks) {
-			s.tracks = append(s.tracks, track{})
+		if n == cap(s.tracks) {
+			s.tracks = append(s.tracks[:n], track{})
 		}
+		s.tracks = s.tracks[:n+1]
 		t := &s.tracks[n]
 		t.normal = k.normal
-		t.cells = k.fill(t.cells, s.tick, cut, b.waits[k.id.Class])
+		t.cells = k.fill(t.cells, s.tick, cut, s.deadline(b, k))
 		n++
 	}
-	s.tracks = s.tracks[:n]
 	switch {
 	case len(s.keys) == 0:
 		s.cause = "no messages yet"
@@ -110,23 +147,37 @@ func (s *subject) fill(b *Book, cut int64, suspect bool) {
 	}
 }
 
-func (s *subject) coldCause() string {
-	most := 0.0
-	for _, k := range s.keys {
-		most = math.Max(most, k.learned.messages())
+// deadline is how young an unanswered message of the key may be without counting as silence. Where no receipt has ever
+// come back on the route, nobody knows whether it brings any: silence says nothing then.
+func (s *subject) deadline(b *Book, k *key) time.Duration {
+	if k.normal.source != own && !s.account.proven {
+		return math.MaxInt64
 	}
-	return fmt.Sprintf("the baseline is cold: it rests on %.0f of the %d mature messages that it takes to act", most, messagesToAct)
+	return b.deadline(k.id.Class)
 }
 
-// accuse keeps suspect messages out of what is learned.
-func (s *subject) accuse(suspect bool) {
+func (s *subject) coldCause() string {
+	most := &s.keys[0].learned
+	for _, k := range s.keys {
+		if k.learned.messages() > most.messages() {
+			most = &k.learned
+		}
+	}
+	if most.messages() >= messagesToAct {
+		return fmt.Sprintf("the baseline is cold: of %.0f mature messages %.0f came back delivered, and it takes %d", most.messages(), most.returned(), deliveredToAct)
+	}
+	return fmt.Sprintf("the baseline is cold: it rests on %.0f of the %d mature messages that it takes to act", most.messages(), messagesToAct)
+}
+
+// accuse keeps suspect messages, and those of a route that is out, from being learned.
+func (s *subject) accuse(out bool) {
 	from := s.tick
 	switch {
 	case s.found.evidence >= suspectNats:
 		from = s.startOf(s.found.rung)
 	case s.loss.evidence >= suspectNats:
 		from = s.startOf(s.loss.rung)
-	case !suspect:
+	case !out:
 		return
 	}
 	for _, k := range s.keys {
@@ -149,25 +200,25 @@ func (s *subject) startOf(rung int) int64 {
 func (s *subject) accusing() bool { return s.found.evidence >= 1 || s.loss.evidence >= 1 }
 
 // signals puts together all that is judged of the route.
-func (s *subject) signals(lane route.Lane, now time.Time) route.Signals {
+func (s *subject) signals(into *route.Signals, lane route.Lane, now time.Time) {
 	q := route.Quality{Known: s.cause == "", Cause: s.cause}
 	if at := s.lastHeard(); !at.IsZero() {
 		q.Age = route.Duration(max(0, now.Sub(at)))
 	}
-	out := route.Signals{Lane: lane, Route: s.ask.Route, At: now, Probes: s.account.probeSignals(lane, now)}
-	out.Delivery = s.delivery(q)
-	out.Conversion = s.conversion(q)
-	out.Submit = submits(s.keys, s.lastHeard(), route.Quality{Known: s.reading.cause == "", Cause: s.reading.cause, Age: q.Age})
-	out.Open = s.open(q)
-	out.Rate = s.rate()
-	out.Suspect = s.suspect()
-	return out
+	into.Lane, into.Route, into.At = lane, s.ask.Route, now
+	into.Probes = s.account.probeSignals(lane, now)
+	s.delivery(&into.Delivery, q)
+	into.Conversion = s.conversion(q)
+	into.Submit = submits(s.keys, s.reading.heard, route.Quality{Known: s.reading.cause == "", Cause: s.reading.cause, Age: q.Age})
+	into.Open = s.open(q)
+	into.Rate = s.rate()
+	into.Suspect = s.suspect()
 }
 
 // lastHeard is how far the route's sources have got on their own clock.
 func (s *subject) lastHeard() time.Time {
 	at := s.account.clock.own.watermark
-	for _, l := range s.account.clock.sources {
+	for _, l := range s.account.clock.links {
 		if l.source.watermark.After(at) {
 			at = l.source.watermark
 		}
@@ -175,16 +226,36 @@ func (s *subject) lastHeard() time.Time {
 	return at
 }
 
-// total sums a field of the cells of the rungs 0..rung over all tracks.
-func (s *subject) total(rung int, field func(*cell, *normal) float64) float64 {
-	sum := 0.0
+// window is what the cells of all keys hold up to one rung.
+type window struct {
+	cell
+	normal          float64 // messages that would end delivered at the baseline
+	normalConverted float64 // messages that would convert at the baseline
+}
+
+// over sums the cells of the rungs 0..rung over all tracks; means are left out.
+func (s *subject) over(rung int) (w window) {
 	for i := range s.tracks {
 		t := &s.tracks[i]
+		before := w.submitted
 		for r := range min(rung+1, len(t.cells)) {
-			sum += field(&t.cells[r], t.normal)
+			c := &t.cells[r]
+			w.submitted += c.submitted
+			w.delivered += c.delivered
+			w.failed += c.failed
+			w.answered += c.answered
+			w.usual += c.usual
+			w.expected += c.expected
+			w.squares += c.squares
+			w.mature += c.mature
+			w.converted += c.converted
+			w.reach += c.reach
+			w.reachSq += c.reachSq
 		}
+		w.normal += (w.submitted - before) * t.normal.delivered
+		w.normalConverted += (w.submitted - before) * t.normal.conversion
 	}
-	return sum
+	return w
 }
 
 // shown is the window to show: the accusing one, else the shortest of at least two minutes with 50 messages due. Of a
@@ -207,28 +278,33 @@ func (s *subject) shown(accusing int) int {
 	return last
 }
 
-func (s *subject) delivery(q route.Quality) route.Delivery {
-	d := route.Delivery{Quality: q}
+func (s *subject) delivery(d *route.Delivery, q route.Quality) {
+	d.Quality = q
 	if !q.Known {
-		return d
+		return
 	}
 	rung := s.shown(s.found.rung)
-	submitted := s.total(rung, func(c *cell, _ *normal) float64 { return c.submitted })
-	if submitted == 0 {
-		d.Quality = route.Quality{Cause: "no messages in the window", Age: q.Age}
-		return d
+	w := s.over(rung)
+	if w.submitted == 0 {
+		d.Quality = route.Quality{Cause: s.emptyCause(), Age: q.Age}
+		return
 	}
-	d.Delivered = s.total(rung, func(c *cell, _ *normal) float64 { return c.delivered })
-	d.Failed = s.total(rung, func(c *cell, _ *normal) float64 { return c.failed })
-	d.Messages = s.total(rung, func(c *cell, _ *normal) float64 { return c.mature })
-	d.Baseline = s.total(rung, func(c *cell, n *normal) float64 { return c.submitted * n.delivered }) / submitted
-	expected := s.total(rung, func(c *cell, _ *normal) float64 { return c.expected })
-	squares := s.total(rung, func(c *cell, _ *normal) float64 { return c.squares })
-	d.Ratio, d.Low, d.High = interval(d.Delivered, expected, squares)
+	d.Delivered, d.Failed, d.Messages = w.delivered, w.failed, w.mature
+	d.Baseline = w.normal / w.submitted
+	d.Ratio, d.Low, d.High = interval(w.delivered, w.expected, w.squares)
+	most := clamp(1-w.failed/w.submitted, 0, 1) // what has failed will not be delivered
+	d.Ratio, d.Low, d.High = min(d.Ratio, most), min(d.Low, most), min(d.High, most)
 	d.Evidence, d.Silence, d.Failure, d.Failures = s.found.evidence, s.found.silence, s.found.failure, s.found.failures
 	d.Since = timeOf(s.startOf(rung))
 	d.Recovered = s.recovered()
-	return d
+}
+
+// emptyCause says why there are no messages to judge.
+func (s *subject) emptyCause() string {
+	if s.reading.cutBy == "" {
+		return "no messages in the window"
+	}
+	return fmt.Sprintf("no messages since %s, when %s", s.reading.cut.UTC().Format(time.TimeOnly), s.reading.cutBy)
 }
 
 // interval is the score interval of a share p when count was seen and each of several messages had come with chance p·F:
@@ -249,9 +325,8 @@ func (s *subject) suspect() route.Accused {
 	if rung := s.found.rung; rung >= 0 && s.found.evidence >= 1 {
 		w := &s.windows[rung]
 		if s.found.silence >= 1 {
-			answered := s.total(rung, func(c *cell, _ *normal) float64 { return c.answered })
-			usual := s.total(rung, func(c *cell, _ *normal) float64 { return c.usual })
-			a.Arrival = clamp(answered/math.Max(usual, 1e-9), 0.02, 0.94)
+			seen := s.over(rung)
+			a.Arrival = clamp(seen.answered/math.Max(seen.usual, 1e-9), 0.02, 0.94)
 		}
 		if s.found.failure >= 1 {
 			a.Delivered = clamp(w.delivered/math.Max(w.delivered+w.failed, 1), 0.01, 0.97*w.status())
@@ -270,7 +345,7 @@ func (s *subject) recovered() float64 {
 	if a.Arrival == 0 && a.Delivered == 0 || s.disturbed() {
 		return 0
 	}
-	arrival := arrivalOf(a)
+	trouble := accuse(a)
 	best, nats, answered := 0.0, 0.0, 0.0
 	for rung := range longest(s.tracks) {
 		for i := range s.tracks {
@@ -278,7 +353,7 @@ func (s *subject) recovered() float64 {
 			if rung >= len(t.cells) {
 				continue
 			}
-			nats -= accusedRatio(&t.cells[rung], t.normal, arrival, a.Delivered, t.cells[rung].dueExact)
+			nats -= trouble.against(&t.cells[rung], t.normal, t.cells[rung].dueExact)
 			answered += t.cells[rung].answered
 		}
 		if answered >= floorReceipts {
@@ -298,7 +373,7 @@ func (s *subject) open(q route.Quality) route.Open {
 	if !q.Known {
 		return o
 	}
-	var byRung [128]float64
+	var byRung [rungs]float64
 	for i := range s.tracks {
 		for rung := range s.tracks[i].cells {
 			if c := &s.tracks[i].cells[rung]; ladder[rung] <= ringHour {
@@ -319,20 +394,26 @@ func (s *subject) open(q route.Quality) route.Open {
 	return o
 }
 
-// rate is the submits a second over the last minute that was heard of.
+// rate is the submits a second over the last minute that was heard of, whether or not they can be judged.
 func (s *subject) rate() float64 {
-	n := 0.0
-	for i := range s.tracks {
-		for rung := range min(12, len(s.tracks[i].cells)) {
-			n += s.tracks[i].cells[rung].submitted
-		}
+	if s.reading.cause != "" {
+		return 0
 	}
-	return n / 60
+	n := uint64(0)
+	for _, k := range s.keys {
+		n += k.ring.recent(s.tick-60/tickSeconds, s.tick)
+	}
+	return float64(n) / 60
 }
 
+// ceilTick is the first tick that begins at or after a moment; before all others for the zero time.
 func ceilTick(t time.Time) int64 {
 	if t.IsZero() {
 		return math.MinInt64 / 2
 	}
-	return floorDiv(t.Unix()+tickSeconds-1, tickSeconds)
+	tick := tickOf(t)
+	if t.Unix() > tick*tickSeconds || t.Nanosecond() > 0 {
+		tick++
+	}
+	return tick
 }

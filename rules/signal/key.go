@@ -3,7 +3,6 @@ package signal
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"sort"
 	"time"
 
@@ -13,19 +12,19 @@ import (
 // key is all that is kept of one route, class and network.
 type key struct {
 	id      route.Key
-	ring    *ring
+	ring    ring
 	learned Learned
 	answers answers
-	suspect [4]span // when it was suspect or demoted, newest last; what was sent then is not learned
+	suspect [8]span // when it was suspect or out, newest last; what was sent then is not learned
 	paced   *paced  // its receipt curve at today's pace
 	exact   *paced  // its receipt curve as learned
-	convert *paced  // its conversion curve as learned
-	normal  *normal
-	own     bool  // normal rests on the key's own messages
-	stamp   int64 // minute that normal and paced were made in
+	convert *paced  // its conversion curve as learned; nil where conversions are not reported
+	normal  *normal // nil while it is cold
+	stamp   int64   // minute that normal and paced were made in; 0 where they are to be made anew
 }
 
-// span is a stretch of ticks, both ends in it.
+// span is a stretch of ticks, both ends in it; the zero span is none. As spans that lie within ten minutes of each other
+// are one, eight of them reach back further than what may still be learned.
 type span struct{ from, to int64 }
 
 // advance moves the ring's head to a tick and learns what matures by it.
@@ -37,9 +36,19 @@ func (k *key) advance(b *Book, tick int64) {
 		if k.suspected(minute*ticksPerMid, minute*ticksPerMid+ticksPerMid-1) {
 			return
 		}
-		k.learned.learn(timeOf((minute+1)*ticksPerMid), c)
-		b.changed[k.id] = true
+		if k.learned.learn(timeOf((minute+1)*ticksPerMid), c) {
+			b.changed[k.id] = true
+		}
 	})
+}
+
+// reach moves the ring to the tick that is judged. A ring that is far ahead of it was led there by a clock that has been
+// set back since: nothing in it can be dated.
+func (k *key) reach(b *Book, tick int64) {
+	if k.ring.head-tick >= fineSlots {
+		k.ring, k.answers, k.suspect = newRing(tick), answers{}, [len(k.suspect)]span{}
+	}
+	k.advance(b, tick)
 }
 
 func (k *key) suspected(from, to int64) bool {
@@ -63,19 +72,24 @@ func (k *key) accuse(from, to int64) {
 }
 
 // learnConversion counts the age of a conversion; suspect messages teach nothing.
-func (k *key) learnConversion(age float64, at time.Time) {
-	tick := tickOf(at) - int64(age)/tickSeconds
-	if !k.suspected(tick, tick) {
-		k.learned.fade(at)
-		k.learned.ConvAges[sort.SearchFloat64s(conversionAges[:], age)]++
+func (k *key) learnConversion(age float64, submitted int64) {
+	if !k.suspected(submitted, submitted) {
+		k.learned.ConvAges[edge(conversionAges[:], age)]++
 	}
 }
 
 // tell sets a baseline from an observation.
 func (b *Book) tell(o *route.Observation) {
-	if k := b.key(o.Key(), o.Time); k != nil {
+	if o.Baseline == nil || o.Baseline.Check() != nil {
+		return
+	}
+	a := b.reported(o.Route)
+	if a == nil {
+		return
+	}
+	if k := b.key(a, o.Key(), o.Time); k != nil {
 		k.learned.tell(o.Time, o.Baseline)
-		k.stamp = 0
+		k.normal, k.stamp = nil, 0
 		b.changed[k.id] = true
 	}
 }
@@ -90,7 +104,11 @@ type Stored struct {
 func (b *Book) Changed() []Stored {
 	var out []Stored
 	for id := range b.changed {
-		data, err := json.Marshal(&b.keys[id].learned)
+		k := b.keys[id]
+		if k == nil {
+			continue // forgotten since
+		}
+		data, err := json.Marshal(&k.learned)
 		if err == nil { // finite numbers always marshal
 			out = append(out, Stored{id, data})
 		}
@@ -100,15 +118,23 @@ func (b *Book) Changed() []Stored {
 	return out
 }
 
-// Restore sets baselines that an earlier run stored.
+// Restore sets baselines that an earlier run stored. After an error, those that stood before the wrong one are set.
 func (b *Book) Restore(stored []Stored) error {
 	for _, s := range stored {
 		var l Learned
-		if err := json.Unmarshal(s.Data, &l); err != nil {
+		err := json.Unmarshal(s.Data, &l)
+		if err == nil {
+			err = l.check()
+		}
+		if err != nil {
 			return fmt.Errorf("restore baseline of %s %s %s: %w", s.Key.Route, s.Key.Class, s.Key.Network, err)
 		}
-		if k := b.key(s.Key, l.At); k != nil {
-			k.learned = l
+		a := b.reported(s.Key.Route)
+		if a == nil {
+			continue
+		}
+		if k := b.key(a, s.Key, l.At); k != nil {
+			k.learned, k.normal, k.stamp = l, nil, 0
 		}
 	}
 	return nil
@@ -135,11 +161,17 @@ func (b *Book) Baselines() []KeyBaseline {
 	return out
 }
 
+// Where a baseline comes from.
+const (
+	own         = "own"
+	poolNetwork = "pool of the class on the network"
+	poolClass   = "pool of the class"
+)
+
 // normal is the baseline to judge a key by: its own, else that of its class on its network over all routes, else that of
-// its class.
+// its class; nil where none of them rests on enough.
 func (b *Book) normal(k *key, minute int64) *normal {
-	if n := k.learned.normal(); n != nil {
-		n.source = "own"
+	if n := k.learned.normal(own); n != nil {
 		return n
 	}
 	b.fillPools(minute)
@@ -160,40 +192,41 @@ func (b *Book) fillPools(minute int64) {
 	if b.pools != nil && b.poolsAt == minute {
 		return
 	}
+	newest := time.Time{}
+	for _, k := range b.keys {
+		if k.learned.At.After(newest) {
+			newest = k.learned.At
+		}
+	}
 	sums := map[pool]*Learned{}
 	for _, k := range b.sortedKeys() {
+		if k.learned.messages() == 0 {
+			continue
+		}
+		l := k.learned
+		l.fade(newest)
 		for _, p := range []pool{{k.id.Class, k.id.Network}, {class: k.id.Class}} {
 			if sums[p] == nil {
 				sums[p] = &Learned{}
 			}
-			sums[p].merge(&k.learned)
+			sums[p].merge(&l)
 		}
 	}
 	b.pools, b.poolsAt = map[pool]*normal{}, minute
 	for p, sum := range sums {
-		if n := sum.normal(); n != nil {
-			n.source = "pool of the class"
-			if p.network != "" {
-				n.source += " on the network"
-			}
+		source := poolClass
+		if p.network != "" {
+			source = poolNetwork
+		}
+		if n := sum.normal(source); n != nil {
 			b.pools[p] = n
 		}
 	}
 }
 
-// The delay safety factor: how much slower than learned the receipts of healthy messages may be today.
-const (
-	paceUnknown  = 1.5  // while too few receipts tell
-	paceMaximum  = 2.0  // slower than this is a finding, not a pace
-	paceMargin   = 1.05 // over what the last hour shows
-	paceReceipts = 200  // that must tell
-	paceNats     = 3.0  // a pace is believed possible while its likelihood is so close to the best
-)
-
-// refresh brings the key's baseline and pace up to the minute of a tick. A suspect key keeps what it had, so that an
-// incident does not become the normal it is measured by.
-func (k *key) refresh(b *Book, tick int64, suspect bool) {
-	minute := floorDiv(tick, ticksPerMid)
+// refresh brings the key's baseline and pace up to a minute, in minutes of the judge's clock; tick is how far the key is
+// judged. A suspect key keeps what it had, so that an incident does not become the normal it is measured by.
+func (k *key) refresh(b *Book, minute, tick int64, suspect bool) {
 	if k.stamp == minute || suspect && k.normal != nil && k.stamp != 0 {
 		return
 	}
@@ -204,7 +237,7 @@ func (k *key) refresh(b *Book, tick int64, suspect bool) {
 		return
 	}
 	factor := k.pace(n, tick)
-	if k.normal != nil && k.paced != nil && same(k.normal, n) && k.paced.factor == factor {
+	if k.normal != nil && same(k.normal, n) && k.paced.factor == factor {
 		return
 	}
 	k.normal = n
@@ -215,67 +248,7 @@ func (k *key) refresh(b *Book, tick int64, suspect bool) {
 	}
 }
 
-// same reports whether two baselines are the same one: nothing was learned between them.
-func same(a, b *normal) bool { return a.source == b.source && a.messages == b.messages }
-
-// pace is the delay safety factor for now: what the receipts of the last hour, those of the last five minutes left out,
-// still allow, with a margin; paceUnknown while there are too few.
-func (k *key) pace(n *normal, tick int64) float64 {
-	var seen Counts
-	for t := tick - ringHour; t < tick-settledTicks; {
-		s := k.ring.slot(t)
-		width := int64(1)
-		if s >= midOffset {
-			width = ticksPerMid - mod(t, ticksPerMid)
-		}
-		if s >= 0 && s < coarseOffset {
-			c := k.ring.at(s)
-			seen.add(&c)
-		}
-		t += width
-	}
-	if seen.delivered() < paceReceipts {
-		return paceUnknown
-	}
-	return clamp(slowest(&n.receipts, &seen)*paceMargin, 1, paceMaximum)
-}
-
-const (
-	ringHour     = 3600 / tickSeconds
-	settledTicks = 300 / tickSeconds
-)
-
-// slowest is the slowest pace whose likelihood, given receipts by age, is within paceNats of the best one.
-func slowest(f *curve, seen *Counts) float64 {
-	const steps = 40
-	var fit [steps]float64
-	best := math.Inf(-1)
-	for i := range fit {
-		fit[i] = paceLikelihood(f, seen, paceAt(i))
-		best = math.Max(best, fit[i])
-	}
-	for i := steps - 1; i > 0; i-- {
-		if fit[i] >= best-paceNats {
-			return paceAt(i)
-		}
-	}
-	return paceAt(0)
-}
-
-// paceAt are the paces tried: 0.5 to about 2, in steps of 3.6 %.
-func paceAt(i int) float64 { return 0.5 * math.Pow(1.036, float64(i)) }
-
-func paceLikelihood(f *curve, seen *Counts, pace float64) float64 {
-	// Receipts up to 60 s tell the pace; later ones say more about retries than about speed.
-	const last = 6
-	total := f.at(receiptAges[last-1] / pace)
-	sum, before := 0.0, 0.0
-	for i := range last {
-		share := f.at(receiptAges[i] / pace)
-		if n := float64(seen[fieldDelivered+i]); n > 0 {
-			sum += n * math.Log(math.Max((share-before)/total, 1e-9))
-		}
-		before = share
-	}
-	return sum
+// same reports whether two baselines are the same one: nothing was learned or told between them.
+func same(a, b *normal) bool {
+	return a.source == b.source && a.messages == b.messages && a.delivered == b.delivered && a.arrival == b.arrival && a.conversion == b.conversion
 }

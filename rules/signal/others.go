@@ -25,12 +25,13 @@ func (s *subject) peer(accused *subject) route.Peer {
 	}
 	state := accused.suspect()
 	if state.Arrival > 0 || state.Delivered > 0 {
+		trouble := accuse(state)
 		s.each(accused.startOf(accused.found.rung), func(c *cell, n *normal) {
 			p.Known = p.Known || c.submitted > 0
-			p.Delivery += accusedRatio(c, n, arrivalOf(state), state.Delivered, c.due)
+			p.Delivery += trouble.against(c, n, c.due)
 		})
 	}
-	if state.Conversion > 0 {
+	if state.Conversion > 0 && s.reading.conversion == "" {
 		s.each(accused.startOf(accused.loss.rung), func(c *cell, n *normal) {
 			p.Known = p.Known || c.submitted > 0
 			if n.conversion > 0 {
@@ -54,15 +55,6 @@ func (s *subject) each(from int64, do func(*cell, *normal)) {
 	}
 }
 
-// arrivalOf is the arrival that a state accuses a route of: all of the usual receipts where it does not accuse it of any
-// silence.
-func arrivalOf(a route.Accused) float64 {
-	if a.Arrival == 0 {
-		return 1
-	}
-	return a.Arrival
-}
-
 // second asks the channels other than receipts about the window in which the receipts look worst.
 func (s *subject) second(lane route.Lane) route.Second {
 	if s.found.rung < 0 {
@@ -70,7 +62,7 @@ func (s *subject) second(lane route.Lane) route.Second {
 	}
 	var out route.Second
 	out.ProbesOK, out.ProbesFailed = s.account.since(lane, timeOf(s.startOf(s.found.rung)))
-	if !s.converts() {
+	if !converting(s.tracks) || s.reading.conversion != "" {
 		return out
 	}
 	out.ConversionKnown = true

@@ -1,7 +1,7 @@
 package signal
 
 import (
-	"sort"
+	"slices"
 	"time"
 
 	"signalbox/rules/route"
@@ -32,7 +32,7 @@ type probed struct {
 	latency  time.Duration
 }
 
-func (a *account) probe(o *route.Observation) {
+func (a *account) probe(o *route.Observation, now time.Time) {
 	id := probeKey{o.Probe, o.Network}
 	if a.probes == nil {
 		a.probes = map[probeKey]*probeLog{}
@@ -45,16 +45,19 @@ func (a *account) probe(o *route.Observation) {
 		l = &probeLog{}
 		a.probes[id] = l
 	}
-	l.note(o)
+	l.note(o, now)
 }
 
-func (l *probeLog) note(o *route.Observation) {
+func (l *probeLog) note(o *route.Observation, now time.Time) {
 	sent := o.Sent
 	if sent.IsZero() {
 		sent = o.Time.Add(-o.Latency)
 	}
 	if l.kept > 0 && !o.Time.After(l.last[0].at) {
-		return // told twice, or out of order: results in a row must be in a row
+		if l.last[0].at.Sub(now) <= skewAllowed {
+			return // told twice, or out of order: results in a row must be in a row
+		}
+		*l = probeLog{} // the last one came from a clock that was ahead
 	}
 	copy(l.last[1:], l.last[:])
 	l.last[0] = probed{o.Time, sent, o.OK, o.Latency}
@@ -66,19 +69,44 @@ func (l *probeLog) note(o *route.Observation) {
 	}
 }
 
+// How long the last result of a probe tells something.
+const (
+	probeOnce   = 10 * time.Minute // of a single one
+	probeLeast  = 2 * time.Minute  // of several
+	probeMissed = 3                // and for so many of the longest pauses between those remembered
+)
+
+// fresh is how long the last result tells something: until some more should have come.
+func (l *probeLog) fresh() time.Duration {
+	if l.kept < 2 {
+		return probeOnce
+	}
+	longest := time.Duration(0)
+	for i := 1; i < l.kept; i++ {
+		longest = max(longest, l.last[i-1].at.Sub(l.last[i].at))
+	}
+	return max(probeLeast, probeMissed*longest)
+}
+
 // signal is what the log says at a moment.
 func (l *probeLog) signal(now time.Time) route.Probe {
-	p := route.Probe{Quality: route.Quality{Known: true, Age: route.Duration(max(0, now.Sub(l.last[0].at)))}, Failures: l.failures, Successes: l.success}
-	var took []time.Duration
+	age := max(0, now.Sub(l.last[0].at))
+	if age > l.fresh() {
+		return route.Probe{Quality: route.Quality{Cause: "no result for " + route.Duration(age.Truncate(time.Second)).String(), Age: route.Duration(age)}}
+	}
+	p := route.Probe{Quality: route.Quality{Known: true, Age: route.Duration(age)}, Failures: l.failures, Successes: l.success}
+	var took [probesKept]time.Duration
+	n := 0
 	for _, r := range l.last[:l.kept] {
 		if r.ok {
-			took = append(took, r.latency)
+			took[n] = r.latency
+			n++
 		}
 	}
-	p.OK = float64(len(took)) / float64(l.kept)
-	if len(took) > 0 {
-		sort.Slice(took, func(i, j int) bool { return took[i] < took[j] })
-		p.P95 = route.Duration(took[(len(took)*95+99)/100-1])
+	p.OK = float64(n) / float64(l.kept)
+	if n > 0 {
+		slices.Sort(took[:n])
+		p.P95 = route.Duration(took[(n*95+99)/100-1])
 	}
 	return p
 }
@@ -110,6 +138,9 @@ func (a *account) probeSignals(lane route.Lane, now time.Time) map[string]route.
 
 // worse orders probes of one kind so that which one speaks does not depend on the order of a map.
 func worse(p, q route.Probe) bool {
+	if p.Known != q.Known {
+		return p.Known
+	}
 	if p.Failures != q.Failures {
 		return p.Failures > q.Failures
 	}

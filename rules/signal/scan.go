@@ -1,6 +1,10 @@
 package signal
 
-import "math"
+import (
+	"math"
+
+	"signalbox/rules/route"
+)
 
 // The likelihood scan. A healthy route brings the receipt of a message by age a with probability G·F(a), where G is the
 // share of messages that get a final receipt and F the distribution of the receipts' ages, and a receipt says delivered
@@ -90,14 +94,15 @@ func klBernoulli(u, v float64) float64 {
 
 // add adds the cell of a key.
 func (s *sums) add(c *cell, n *normal) {
-	if c.submitted == 0 && c.delivered == 0 && c.failed == 0 {
-		return
-	}
-	const x = 1 - Tolerance
-	if c.open+c.answered > 0 {
-		tolerated := math.Log1p(-x * c.due)
+	if c.open > 0 && c.due > 0 {
+		tolerated := math.Log(1 - (1-Tolerance)*c.due)
 		for i, share := range silenceShares {
-			s.silence[i] += c.open*(math.Log1p(-share*c.due)-tolerated) + c.answered*logShares[i]
+			s.silence[i] += c.open * (math.Log(1-share*c.due) - tolerated)
+		}
+	}
+	if c.answered > 0 {
+		for i := range s.silence {
+			s.silence[i] += c.answered * logShares[i]
 		}
 	}
 	s.delivered += c.delivered
@@ -190,24 +195,45 @@ func recovered(younger []sums, w *sums, f *finding) bool {
 	return false
 }
 
-// accusedRatio is the log likelihood, in nats, of a state against normal over a stretch of one track's cells: of
-// receipts arriving at the share arrival of normal, and of their saying delivered at the share status.
-func accusedRatio(c *cell, n *normal, arrival, status, due float64) float64 {
-	nats := 0.0
-	if arrival < 1 && c.open+c.answered > 0 {
-		nats += c.open*(math.Log1p(-arrival*due)-math.Log1p(-due)) + c.answered*math.Log(arrival)
+// accusation is a state that a route is accused of, ready to be weighed against normal.
+type accusation struct {
+	arrival, logArrival float64 // share of the usual receipts; 1 is not accused
+	status              float64 // share of receipts that say delivered; 0 is not accused
+	logStatus, logRest  float64
+}
+
+func accuse(a route.Accused) accusation {
+	c := accusation{arrival: 1, status: a.Delivered, logStatus: math.Log(a.Delivered), logRest: math.Log(1 - a.Delivered)}
+	if a.Arrival > 0 {
+		c.arrival, c.logArrival = a.Arrival, math.Log(a.Arrival)
 	}
-	if status > 0 && status < n.status {
-		nats += c.delivered*math.Log(status/n.status) + c.failed*math.Log((1-status)/(1-n.status))
+	return c
+}
+
+// against is the log likelihood, in nats, of the state against normal for a cell of one key; due is the share of the open
+// messages' usual receipts that should be back.
+func (a *accusation) against(c *cell, n *normal, due float64) float64 {
+	nats := 0.0
+	if a.arrival < 1 {
+		if c.open > 0 && due > 0 {
+			nats += c.open * math.Log((1-a.arrival*due)/(1-due))
+		}
+		nats += c.answered * a.logArrival
+	}
+	if a.status > 0 && a.status < n.status && c.delivered+c.failed > 0 {
+		nats += c.delivered*(a.logStatus-n.logStatus) + c.failed*(a.logRest-n.logRest)
 	}
 	return nats
 }
 
-// conversionRatio is the same of conversions arriving at a share of normal.
+// conversionRatio is the same of conversions arriving at a share of normal against another share.
 func conversionRatio(c *cell, share, against float64) float64 {
-	rest := c.submitted - c.converted
-	if rest < 0 || c.convDue <= 0 && c.converted == 0 {
-		return 0
+	nats := 0.0
+	if c.unconverted > 0 && c.convDue > 0 {
+		nats += c.unconverted * (math.Log(1-share*c.convDue) - math.Log(1-against*c.convDue))
 	}
-	return rest*(math.Log1p(-share*c.convDue)-math.Log1p(-against*c.convDue)) + c.converted*math.Log(share/against)
+	if c.converted > 0 {
+		nats += c.converted * math.Log(share/against)
+	}
+	return nats
 }

@@ -1,0 +1,90 @@
+package signal
+
+import "time"
+
+// How sources are trusted to tell the time.
+const (
+	silentAfter    = 25 * time.Second // a source that says nothing for so long is away
+	forgottenAfter = time.Hour        // a source that has been away for so long is no longer expected
+	setBackAfter   = 5 * time.Minute  // a source that has been behind itself for so long has had its clock set back
+	lateAfter      = 30 * time.Second // a submit so far behind its source's own watermark is late and is not judged
+	lagAllowed     = 60 * time.Second // receipts may reach us so late before the signal is given up
+	skewAllowed    = 60 * time.Second // sources of one route may differ by so much
+	earlyAllowed   = 5 * time.Second  // a receipt may be dated so long before its submit
+)
+
+// source is one instance that reports: where it stands on its own clock, and when it last moved on ours.
+type source struct {
+	watermark time.Time
+	moved     time.Time
+	resumed   time.Time // its watermark when it came back from the last silence
+}
+
+// heard notes an event or heartbeat of the source.
+func (s *source) heard(at, now time.Time) {
+	setBack := s.watermark.Sub(at) > skewAllowed && now.Sub(s.moved) > setBackAfter
+	if setBack || !s.watermark.IsZero() && at.Sub(s.watermark) > silentAfter {
+		s.resumed = at
+	}
+	if setBack || at.After(s.watermark) {
+		s.watermark, s.moved = at, now
+	}
+}
+
+func (s *source) away(now time.Time) bool { return now.Sub(s.moved) > silentAfter }
+
+// link is what one source means to one route.
+type link struct {
+	name        string
+	source      *source
+	counted     bool // it counted towards the route's clock at the last reading
+	receipts    bool // it has brought receipts
+	conversions bool // it has brought conversions
+}
+
+// How much disorder there may be among the events of a route.
+const (
+	disorderLeft = 0.05 // share of bad events above which a route's order is not to be trusted
+	disorderMin  = 5    // and how many there must be
+	learnLeft    = 0.01 // share above which nothing is learned from them
+)
+
+// How long disorder is remembered, on our clock, before half of it is forgotten.
+const (
+	lateMemory = time.Minute
+	lagMemory  = 10 * time.Minute // longer than the batches that receipts come in
+)
+
+// share counts events and how many of them were bad, over one to two turns of our time.
+type share struct {
+	all, bad       float64
+	wasAll, wasBad float64
+	began          time.Time
+}
+
+func (s *share) note(now time.Time, turn time.Duration, bad bool) {
+	s.rotate(now, turn)
+	s.all++
+	if bad {
+		s.bad++
+	}
+}
+
+func (s *share) rotate(now time.Time, turn time.Duration) {
+	gap := now.Sub(s.began)
+	if gap < turn && gap >= 0 {
+		return
+	}
+	s.wasAll, s.wasBad = s.all, s.bad
+	if gap >= 2*turn || gap < 0 {
+		s.wasAll, s.wasBad = 0, 0
+	}
+	s.all, s.bad, s.began = 0, 0, now
+}
+
+// above reports whether enough events, and more than a share of all, are bad.
+func (s *share) above(now time.Time, turn time.Duration, limit float64) bool {
+	s.rotate(now, turn)
+	all, bad := s.all+s.wasAll, s.bad+s.wasBad
+	return bad >= disorderMin && bad > limit*all
+}
