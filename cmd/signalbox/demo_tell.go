@@ -147,32 +147,35 @@ var demoAsks = map[string]string{
 // decided tells a decision.
 func (s *demoStory) decided(d *route.Decision) error {
 	e := demoEvent{Event: "decision", Text: fmt.Sprintf("%s %s: %s", d.Route, d.Reason, d.Text), Data: d}
-	g := demoHolder(d)
 	switch {
 	case d.Enforced:
 		s.enforced(&e, d)
 	case d.Verdict == route.VerdictUnknown:
 		e.Event, e.Text = "unknown", fmt.Sprintf("%s: %s", d.Route, d.Text)
 		e.More = []string{"Unknown is not bad: nothing changes."}
-	case g != nil:
-		s.asked[g.Guard] = true
-		e.Event, e.Text = "guard", fmt.Sprintf("%s asks to %s %s, and the guard %s holds it:", d.Rule, d.Verdict, d.Route, g.Guard)
+	default:
+		s.asks(&e, d)
+	}
+	return s.print.print(e)
+}
+
+// asks tells of the guards that hold a change, what each asks, and what would satisfy it. Where none does, e stays as it
+// is.
+func (s *demoStory) asks(e *demoEvent, d *route.Decision) {
+	var holding []string
+	for _, g := range d.Guards {
+		if g.Result != "hold" {
+			continue
+		}
+		holding, s.asked[g.Guard] = append(holding, g.Guard), true
 		if asks := demoAsks[g.Guard]; asks != "" {
 			e.More = append(e.More, "question   "+asks)
 		}
 		e.More = append(e.More, "answer     "+demoRow(g.Why), "freed by   "+demoRow(g.Frees))
 	}
-	return s.print.print(e)
-}
-
-// demoHolder is the first guard that holds a change; nil where none does.
-func demoHolder(d *route.Decision) *route.GuardResult {
-	for i := range d.Guards {
-		if d.Guards[i].Result == "hold" {
-			return &d.Guards[i]
-		}
+	if len(holding) > 0 {
+		e.Event, e.Text = "guard", fmt.Sprintf("%s asks to %s %s; held by %s:", d.Rule, d.Verdict, d.Route, strings.Join(holding, " and "))
 	}
-	return nil
 }
 
 // enforced tells a decision that changed the table.

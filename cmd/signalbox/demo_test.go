@@ -78,7 +78,7 @@ func TestDemoTellsWhatAGuardAsks(t *testing.T) {
 	d.Enforced, d.Reason = false, route.GuardHeld
 	d.Guards[1] = route.GuardResult{Guard: "corroborate", Result: "hold", Why: "conversions cannot tell yet", Frees: "35s more of silence"}
 	got := demoText(t, func(s *demoStory) error { return s.decided(d) })
-	want := `   0s  guard     receipts-collapse asks to demote acme, and the guard corroborate holds it:
+	want := `   0s  guard     receipts-collapse asks to demote acme; held by corroborate:
                  question   Are messages lost, or only receipts late? Do people still type codes in?
                  answer     conversions cannot tell yet
                  freed by   35s more of silence

@@ -127,6 +127,13 @@ func TestNothingButTheRoutesDemotes(t *testing.T) {
 			}
 			return twice
 		},
+		"receipts come to have other ids than submits": func(facts []fact) []string {
+			return renamed(facts, func(f fact) bool { return receipt(f) && f.at > 600 })
+		},
+		"a third of the receipts come to have other ids": func(facts []fact) []string {
+			n := 0
+			return renamed(facts, func(f fact) bool { n++; return receipt(f) && f.at > 600 && n%3 == 0 })
+		},
 		"receipts told in batches of two minutes": func(facts []fact) []string {
 			for i := range facts {
 				if receipt(facts[i]) {
@@ -173,6 +180,17 @@ func tell(facts []fact, shift float64, which func(fact) bool) []string {
 			lines[i] = f.text(shift)
 		} else {
 			lines[i] = f.text(0)
+		}
+	}
+	return lines
+}
+
+// renamed writes the lines of the facts, with other ids in those that which picks.
+func renamed(facts []fact, which func(fact) bool) []string {
+	lines := tell(facts, 0, nil)
+	for i, f := range facts {
+		if which(f) {
+			lines[i] = strings.Replace(lines[i], `"id":"m-`, `"id":"hex-`, 1)
 		}
 	}
 	return lines

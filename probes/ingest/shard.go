@@ -88,6 +88,7 @@ func (s *shard) submit(e *entry, o *route.Observation, h uint64, now int64) (out
 	})
 	out.released = s.early.release(h)
 	for w := out.released; w != nil; w = w.same {
+		w.o.Waited = true
 		s.count(e, &w.o)
 	}
 	return out

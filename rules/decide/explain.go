@@ -216,6 +216,10 @@ func (l *lane) nextBack(i int) string {
 	if l.now.Before(s.HoldUntil) {
 		wants = append(wants, l.clock(s.HoldUntil)+" has passed")
 	}
+	if at := l.signals[i].Delivery.Troubled; !at.IsZero() {
+		quiet := at.Add(peace(l.round.policy, s))
+		wants = append(wants, fmt.Sprintf("%s has passed without trouble, which was last seen at %s", l.clock(quiet), l.clock(at)))
+	}
 	for k, rule := range l.rules {
 		if holds(s, rule.Name) && !l.allows(i, k) {
 			wants = append(wants, fmt.Sprintf("%s allows it (%s, now %s)", rule.Name, rule.Promote.When, l.truth(i, k).promote))

@@ -84,6 +84,7 @@ type Observation struct {
 	Fault     Fault         // submit that was refused
 	OK        bool          // probe
 	Final     bool          // receipt: set by joining on the first final status of its message, which is the one that counts
+	Waited    bool          // receipt, conversion: it was KindEarly before its submit came
 	Time      time.Time     // when it happened, on the source's clock
 	Submitted time.Time     // receipt, conversion, lost: when its message was submitted
 	Sent      time.Time     // probe: when it was sent, zero where not told

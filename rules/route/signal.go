@@ -23,8 +23,10 @@ type Delivery struct {
 	Failures  float64   `json:"failures"`       // the most evidence that failures alone give, in whatever window
 	Recovered float64   `json:"recovered"`      // nats for healthy against the state at demotion; 0 where it is not demoted
 	Since     time.Time `json:"since,omitzero"` // where the window with most evidence begins
-	Delivered float64   `json:"delivered"`      // messages of the window that came back delivered
-	Failed    float64   `json:"failed"`         // messages of the window that failed
+	// Troubled is when a route that is out last showed trouble; there must be peace from then on. Zero where there is.
+	Troubled  time.Time `json:"troubled,omitzero"`
+	Delivered float64   `json:"delivered"` // messages of the window that came back delivered
+	Failed    float64   `json:"failed"`    // messages of the window that failed
 }
 
 // Conversion judges the share of messages that people proved to have got.

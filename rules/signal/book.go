@@ -229,6 +229,12 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 	case route.KindReceipt, route.KindConversion:
 		a.clock.receipt(s, l, o, now)
 		b.answer(a, o)
+	case route.KindEarly:
+		a.clock.astray.note(now, astrayMemory, true)
+	case route.KindUnmatched:
+		a.clock.unmatched.note(now, unmatchedMemory, true)
+	case route.KindWithdrawn:
+		b.withdraw(o)
 	}
 	s.heard(o.Time, now)
 }
@@ -290,6 +296,19 @@ func (b *Book) submit(a *account, o *route.Observation, inTime bool, now time.Ti
 		k.ring.bump(tick, fieldFailed)
 	case o.Fault == route.FaultCapacity:
 		k.ring.bump(tick, fieldThrottled)
+	}
+}
+
+// withdraw takes a submit out of its cohort that was refused after all, by nobody's illness.
+func (b *Book) withdraw(o *route.Observation) {
+	k := b.keys[o.Key()]
+	if k == nil {
+		return
+	}
+	k.answers.note(o)
+	k.ring.drop(tickOf(o.Submitted), fieldSubmitted)
+	if o.Fault == route.FaultCapacity {
+		k.ring.bump(tickOf(o.Submitted), fieldThrottled)
 	}
 }
 

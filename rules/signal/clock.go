@@ -20,6 +20,9 @@ type clock struct {
 	late      share         // submits that came too late
 	lagging   share         // receipts that came too late
 	early     share         // receipts that are dated before their messages
+	astray    share         // receipts that wait for their message
+	unmatched share         // receipts whose message never came
+	doubted   time.Time     // until when receipts are not trusted to find their messages
 	lag, was  time.Duration // the longest delay of receipts on their way to us, in this and the last five minutes
 	lagBegan  time.Time
 	cut       time.Time // messages submitted before are not judged
@@ -107,9 +110,10 @@ func (c *clock) readOwn(now time.Time) reading {
 
 // Why messages are not judged.
 const (
-	wentAway  = "went silent"
-	cameBack  = "came back from a silence"
-	forgotten = "were forgotten before their receipts came"
+	wentAstray = "came whose ids matched nothing"
+	wentAway   = "went silent"
+	cameBack   = "came back from a silence"
+	forgotten  = "were forgotten before their receipts came"
 )
 
 // drop leaves a source out that went away. The messages it had submitted may never be answered, so judging starts anew
@@ -167,11 +171,28 @@ func (c *clock) judge(at, heard, now time.Time) reading {
 	case c.early.above(now, lagMemory, disorderLeft):
 		return reading{confused: true, cause: "receipts are dated before their messages were submitted: the clocks of the sources differ"}
 	}
+	if cause := c.strays(at, now); cause != "" {
+		return reading{confused: true, cause: cause}
+	}
 	r := reading{at: at.Add(-c.delay(now)), heard: heard, cut: c.cut, cutBy: c.cutBy}
 	if c.muteProof != "" {
 		r.conversion = "no conversion since " + c.muteProof + ", which brought conversions, went silent"
 	}
 	return r
+}
+
+// strays says what is wrong with the ids of receipts, or nothing. Receipts that belong to no message known leave their
+// messages looking silent.
+// It is doubted for a while, and the messages of that time are never judged.
+func (c *clock) strays(at, now time.Time) string {
+	if c.astray.above(now, astrayMemory, astrayLeft) || c.unmatched.above(now, unmatchedMemory, unmatchedLeft) {
+		c.doubted = now.Add(doubtFor)
+	}
+	if !now.Before(c.doubted) {
+		return ""
+	}
+	c.skip(at, "receipts", wentAstray)
+	return "receipts have ids that match no submit: look at how the carrier writes its ids; after a restart it passes"
 }
 
 // delay is how late receipts have been on their way from the source to us.
@@ -230,6 +251,11 @@ func (c *clock) receipt(s *source, l *link, o *route.Observation, now time.Time)
 		c.muteProof = ""
 	} else {
 		c.mute = ""
+		c.astray.note(now, astrayMemory, false)
+		if o.Waited {
+			c.astray.excuse()
+		}
+		c.unmatched.note(now, unmatchedMemory, false)
 	}
 	if l != nil {
 		l.conversions = l.conversions || o.Kind == route.KindConversion

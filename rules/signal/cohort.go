@@ -123,6 +123,18 @@ func (r *ring) bump(tick int64, field int) bool {
 	return true
 }
 
+// drop takes one from a field of the cohort of a tick, where there is one.
+func (r *ring) drop(tick int64, field int) {
+	s := r.slot(tick)
+	switch {
+	case s < 0 || r.empty():
+	case r.narrow != nil && r.narrow[s][field] > 0:
+		r.narrow[s][field]--
+	case r.wide != nil && r.wide[s][field] > 0:
+		r.wide[s][field]--
+	}
+}
+
 func (r *ring) widen() {
 	if r.wide != nil {
 		return

@@ -283,9 +283,13 @@ func (s *subject) delivery(d *route.Delivery, q route.Quality) {
 	if !q.Known {
 		return
 	}
+	recovered, since := s.recovered()
 	rung := s.shown(s.found.rung)
+	if recovered > 0 {
+		rung = since
+	}
 	w := s.over(rung)
-	if w.submitted == 0 {
+	if w.submitted == 0 || s.over(quietRung).submitted == 0 {
 		d.Quality = route.Quality{Cause: s.emptyCause(), Age: q.Age}
 		return
 	}
@@ -296,13 +300,20 @@ func (s *subject) delivery(d *route.Delivery, q route.Quality) {
 	d.Ratio, d.Low, d.High = min(d.Ratio, most), min(d.Low, most), min(d.High, most)
 	d.Evidence, d.Silence, d.Failure, d.Failures = s.found.evidence, s.found.silence, s.found.failure, s.found.failures
 	d.Since = timeOf(s.startOf(rung))
-	d.Recovered = s.recovered()
+	d.Recovered = recovered
+	if s.disturbed() {
+		d.Troubled = timeOf(s.troubled)
+	}
 }
+
+// quietRung is the window in which there must be messages for there to be anything to judge: of a route that nobody
+// submits to any more, nothing is known.
+var quietRung = rungOf(15*60/tickSeconds-1, 0)
 
 // emptyCause says why there are no messages to judge.
 func (s *subject) emptyCause() string {
-	if s.reading.cutBy == "" {
-		return "no messages in the window"
+	if s.reading.cutBy == "" || s.over(len(ladder)-1).submitted > 0 {
+		return "no messages for 15m"
 	}
 	return fmt.Sprintf("no messages since %s, when %s", s.reading.cut.UTC().Format(time.TimeOnly), s.reading.cutBy)
 }
@@ -339,14 +350,14 @@ func (s *subject) suspect() route.Accused {
 }
 
 // recovered is the evidence for normal against the state at demotion: of all windows since, the one that favours normal
-// most, provided that enough receipts are back in it and that there was peace.
-func (s *subject) recovered() float64 {
+// most, provided that enough receipts are back in it and that there was peace; and the rung that this window ends at.
+func (s *subject) recovered() (best float64, ends int) {
 	a := s.ask.Accused
 	if a.Arrival == 0 && a.Delivered == 0 || s.disturbed() {
-		return 0
+		return 0, 0
 	}
 	trouble := accuse(a)
-	best, nats, answered := 0.0, 0.0, 0.0
+	nats, answered := 0.0, 0.0
 	for rung := range longest(s.tracks) {
 		for i := range s.tracks {
 			t := &s.tracks[i]
@@ -356,11 +367,11 @@ func (s *subject) recovered() float64 {
 			nats -= trouble.against(&t.cells[rung], t.normal, t.cells[rung].dueExact)
 			answered += t.cells[rung].answered
 		}
-		if answered >= floorReceipts {
-			best = math.Max(best, nats)
+		if answered >= floorReceipts && nats > best {
+			best, ends = nats, rung
 		}
 	}
-	return best
+	return best, ends
 }
 
 // disturbed reports whether there was trouble at any judgement within the peace that is asked for.

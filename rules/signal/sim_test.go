@@ -68,7 +68,7 @@ var toldAges = []float64{.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 2
 
 // toldBaseline is the truth about the simulated world.
 func toldBaseline(messages float64) *route.Baseline {
-	b := &route.Baseline{Delivered: normalDelivered, Failed: normalFailed, Conversion: .8, Messages: messages, Ages: toldAges}
+	b := &route.Baseline{Delivered: normalDelivered, Failed: normalFailed, Conversion: .8, Messages: messages, Ages: slices.Clone(toldAges)}
 	for _, a := range toldAges {
 		b.CDF = append(b.CDF, delayCDF(a))
 		b.ConversionCDF = append(b.ConversionCDF, delayCDF(math.Max(a-8, .1)))

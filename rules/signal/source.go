@@ -10,6 +10,7 @@ const (
 	lateAfter      = 30 * time.Second // a submit so far behind its source's own watermark is late and is not judged
 	lagAllowed     = 60 * time.Second // receipts may reach us so late before the signal is given up
 	skewAllowed    = 60 * time.Second // sources of one route may differ by so much
+	doubtFor       = 60 * time.Second // receipts are doubted after too many matched nothing
 	earlyAllowed   = 5 * time.Second  // a receipt may be dated so long before its submit
 )
 
@@ -47,12 +48,17 @@ const (
 	disorderLeft = 0.05 // share of bad events above which a route's order is not to be trusted
 	disorderMin  = 5    // and how many there must be
 	learnLeft    = 0.01 // share above which nothing is learned from them
+	astrayLeft   = 0.25 // share of receipts waiting for their submit: it may be told some seconds after them
+	// Share of receipts that match nothing. Those of messages that were submitted before a restart do not either.
+	unmatchedLeft = 0.1
 )
 
 // How long disorder is remembered, on our clock, before half of it is forgotten.
 const (
-	lateMemory = time.Minute
-	lagMemory  = 10 * time.Minute // longer than the batches that receipts come in
+	lateMemory      = time.Minute
+	unmatchedMemory = time.Minute
+	astrayMemory    = 15 * time.Second // it has to be noticed before the silence is
+	lagMemory       = 10 * time.Minute // longer than the batches that receipts come in
 )
 
 // share counts events and how many of them were bad, over one to two turns of our time.
@@ -67,6 +73,15 @@ func (s *share) note(now time.Time, turn time.Duration, bad bool) {
 	s.all++
 	if bad {
 		s.bad++
+	}
+}
+
+// excuse takes back that one event was bad.
+func (s *share) excuse() {
+	if s.bad > 0 {
+		s.bad--
+	} else {
+		s.wasBad = max(0, s.wasBad-1)
 	}
 }
 
