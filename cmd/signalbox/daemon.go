@@ -29,13 +29,13 @@ import (
 
 // daemonOptions are what a daemon is made from.
 type daemonOptions struct {
-	policy  string // path
-	data    string // folder of the durable state
-	listen  string
-	open    bool // whether listening beyond loopback without authentication is allowed
-	mode    route.Mode
-	logger  *slog.Logger
-	decided func([]route.Decision)
+	policy    string // path
+	data      string // folder of the durable state
+	listen    string
+	allowOpen bool // whether listening beyond loopback without authentication is allowed
+	mode      route.Mode
+	logger    *slog.Logger
+	decided   func([]route.Decision)
 }
 
 // daemon is a running signalbox: the control plane and its HTTP server.
@@ -48,40 +48,45 @@ type daemon struct {
 }
 
 // newDaemon opens, restores and listens; whoever gets one must run it, which closes it.
-func newDaemon(o daemonOptions) (d *daemon, err error) {
-	if err := mayListen(o.listen, o.open); err != nil {
+func newDaemon(o daemonOptions) (*daemon, error) {
+	if err := mayListen(o.listen, o.allowOpen); err != nil {
 		return nil, err
 	}
 	// The policy goes first: a bad one must not leave a folder behind.
 	if _, err := loadPolicy(o.policy); err != nil {
 		return nil, err
 	}
-	d = &daemon{o: o}
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
-	if d.store, err = openStore(o.data); err != nil {
+	d := &daemon{o: o}
+	if err := d.open(); err != nil {
+		d.close()
 		return nil, err
+	}
+	return d, nil
+}
+
+// open takes what has to be closed again, in the order in which a restart depends on it.
+func (d *daemon) open() (err error) {
+	o := d.o
+	if d.store, err = openStore(o.data); err != nil {
+		return err
 	}
 	registry := newRegistry()
 	model := state.New()
 	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
 		Mode: o.mode, Logger: o.logger, Registerer: registry, Decided: o.decided})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	handler, err := d.handler(model, registry)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if d.listener, err = net.Listen("tcp", o.listen); err != nil {
-		return nil, wrong("--web.listen-address names another address", err)
+		return wrong("--web.listen-address names another address", err)
 	}
 	d.server = api.Server(handler)
 	d.server.ErrorLog = slog.NewLogLogger(o.logger.Handler(), slog.LevelDebug)
-	return d, nil
+	return nil
 }
 
 func openStore(dir string) (*store.Store, error) {

@@ -39,7 +39,7 @@ reads the policy again; a bad policy is refused whole and the old one stays.`,
 	addPolicy(c, &o.policy)
 	f.StringVar(&o.data, "data", "signalbox-data", "the folder of the durable state; made where there is none")
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP")
-	f.BoolVar(&o.open, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
+	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
 	addMode(c, &o.mode)
 	addChoice(c, &level, "log.level", "the least that is logged: debug, info, warn or error", "info", "debug", "info", "warn", "error")
 	addChoice(c, &format, "log.format", "how it is logged: logfmt or json", "logfmt", "logfmt", "json")

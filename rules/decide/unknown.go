@@ -22,13 +22,26 @@ func (l *lane) watch(i int) {
 	}
 	cause, reason := l.cause(i, rule)
 	s.UnknownFor = rule.Name + ": " + cause
-	if s.Alerted || l.now.Sub(s.Unknown) < l.policy.UnknownAfter {
+	if s.Alerted || l.now.Sub(s.Unknown) < l.policy.UnknownAfter || reason == route.LowEvidence && l.standsBy(i) {
 		return
 	}
 	s.Alerted = true
 	d := l.remark(s, route.VerdictUnknown, reason, rule.Name)
 	d.Mode, d.Text = l.mode(rule.Mode), "cannot be judged since "+l.clock(s.Unknown)+": "+cause
 	l.note(d)
+}
+
+// standsBy reports whether route i waits behind an active one under an order: that it has no messages is as it should be.
+func (l *lane) standsBy(i int) bool {
+	if l.policy.Shares != nil || l.state.Routes[i].Phase != route.Active {
+		return false
+	}
+	for _, id := range l.policy.Order {
+		if s := l.state.State(id); s != nil && s.Phase == route.Active {
+			return s != &l.state.Routes[i]
+		}
+	}
+	return false
 }
 
 // blind is the first rule that cannot judge route i; nil where all can.
