@@ -18,11 +18,8 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags integration ./...
 
-# Every fuzz target for FUZZTIME.
-fuzz:
-	@set -e; for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-	  for f in $$(grep -h '^func Fuzz' $$d/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
-	    echo "fuzz $$d $$f"; $(GO) test $$d -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME); done; done
+fuzz: ## every fuzz target for FUZZTIME
+	@.ci/fuzz $(FUZZTIME)
 
 integration: ## against real servers: Kannel (kannel, kannel-extras), node with npm
 	$(GO) test -tags integration -count=1 -timeout 15m ./...
