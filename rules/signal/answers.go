@@ -37,6 +37,14 @@ func (a *answers) note(o *route.Observation) {
 	}
 }
 
+// correct notes a second answer to a submit that has been noted.
+func (a *answers) correct(o *route.Observation) {
+	a.note(o)
+	if a.now.all > 1 {
+		a.now.all--
+	}
+}
+
 func (a *answers) rotate(minute int64) {
 	switch {
 	case minute == a.turn, minute < a.turn && a.turn-minute <= answersBack:

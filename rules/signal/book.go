@@ -305,7 +305,7 @@ func (b *Book) withdraw(o *route.Observation) {
 	if k == nil {
 		return
 	}
-	k.answers.note(o)
+	k.answers.correct(o)
 	k.ring.drop(tickOf(o.Submitted), fieldSubmitted)
 	if o.Fault == route.FaultCapacity {
 		k.ring.bump(tickOf(o.Submitted), fieldThrottled)

@@ -78,6 +78,12 @@ func (c *clock) read(now time.Time) reading {
 	if skew := newest.source.watermark.Sub(oldest.source.watermark); skew > skewAllowed {
 		return differ(oldest.name, newest.name, skew)
 	}
+	return c.readBeside(oldest, newest, counted, now)
+}
+
+// readBeside tells the time of a route whose sources, of which some are counted, agree on it, and of which events that
+// name no source may tell too.
+func (c *clock) readBeside(oldest, newest *link, counted int, now time.Time) reading {
 	at := oldest.source.watermark
 	if !c.own.away(now) {
 		ahead := c.own.watermark.Sub(at)

@@ -152,6 +152,23 @@ func TestRingGivesItsMemoryBack(t *testing.T) {
 	}
 }
 
+func TestDropTakesOneBack(t *testing.T) {
+	r := newRing(10)
+	r.drop(10, fieldSubmitted) // nothing is there
+	for range narrowMaximum + 1 {
+		r.bump(9, fieldSubmitted)
+	}
+	r.bump(10, fieldSubmitted)
+	for range 3 {
+		r.drop(10, fieldSubmitted)
+	}
+	r.drop(9, fieldSubmitted)
+	r.drop(11, fieldSubmitted)
+	if young, old := r.tally(r.slot(10)).submitted, r.tally(r.slot(9)).submitted; young != 0 || old != narrowMaximum {
+		t.Errorf("got %d and %d", young, old)
+	}
+}
+
 func TestRingGrowsWideOnce(t *testing.T) {
 	r := newRing(7)
 	r.bump(6, fieldFailed)

@@ -40,9 +40,9 @@ func scanConversions(tracks []track) conversionFinding {
 // addConversions adds a cell's evidence for each of the worse shares against the tolerated one.
 func addConversions(nats *[len(conversionShares)]float64, c *cell) {
 	if c.unconverted > 0 && c.convDue > 0 {
-		tolerated := math.Log(1 - (1-conversionTolerance)*c.convDue)
+		tolerated := 1 / (1 - (1-conversionTolerance)*c.convDue)
 		for j, share := range conversionShares {
-			nats[j] += c.unconverted * (math.Log(1-share*c.convDue) - tolerated)
+			nats[j] += c.unconverted * math.Log((1-share*c.convDue)*tolerated)
 		}
 	}
 	if c.converted > 0 {

@@ -26,6 +26,8 @@ type subject struct {
 	found    finding
 	loss     conversionFinding
 	cause    string // why delivery cannot be judged
+	summed   int    // number of rungs in sum; 0 for none
+	sum      window // of the rungs that were last asked for
 	troubled int64  // tick of the last judgement, of a route that is out, that found trouble; 0 for none
 }
 
@@ -56,6 +58,7 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 	s.ask, s.account, s.keys = ask, b.account(ask.Route), b.byLane[p]
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
 	s.windows, s.tracks = s.windows[:0], s.tracks[:0]
+	s.summed, s.sum = 0, window{}
 	s.reading = s.account.clock.read(now)
 	out := ask.Accused != route.Accused{}
 	if s.reading.cause != "" {
@@ -234,7 +237,12 @@ type window struct {
 }
 
 // over sums the cells of the rungs 0..rung over all tracks; means are left out.
-func (s *subject) over(rung int) (w window) {
+func (s *subject) over(rung int) window {
+	w := &s.sum
+	if s.summed == rung+1 {
+		return *w
+	}
+	*w, s.summed = window{}, rung+1
 	for i := range s.tracks {
 		t := &s.tracks[i]
 		before := w.submitted
@@ -255,7 +263,7 @@ func (s *subject) over(rung int) (w window) {
 		w.normal += (w.submitted - before) * t.normal.delivered
 		w.normalConverted += (w.submitted - before) * t.normal.conversion
 	}
-	return w
+	return *w
 }
 
 // shown is the window to show: the accusing one, else the shortest of at least two minutes with 50 messages due. Of a
@@ -289,7 +297,7 @@ func (s *subject) delivery(d *route.Delivery, q route.Quality) {
 		rung = since
 	}
 	w := s.over(rung)
-	if w.submitted == 0 || s.over(quietRung).submitted == 0 {
+	if w.submitted == 0 || !s.busy() {
 		d.Quality = route.Quality{Cause: s.emptyCause(), Age: q.Age}
 		return
 	}
@@ -306,6 +314,18 @@ func (s *subject) delivery(d *route.Delivery, q route.Quality) {
 	}
 }
 
+// busy reports whether messages were submitted up to quietRung.
+func (s *subject) busy() bool {
+	for i := range s.tracks {
+		for r := range min(quietRung+1, len(s.tracks[i].cells)) {
+			if s.tracks[i].cells[r].submitted > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // quietRung is the window in which there must be messages for there to be anything to judge: of a route that nobody
 // submits to any more, nothing is known.
 var quietRung = rungOf(15*60/tickSeconds-1, 0)
@@ -313,7 +333,7 @@ var quietRung = rungOf(15*60/tickSeconds-1, 0)
 // emptyCause says why there are no messages to judge.
 func (s *subject) emptyCause() string {
 	if s.reading.cutBy == "" || s.over(len(ladder)-1).submitted > 0 {
-		return "no messages for 15m"
+		return "no messages in the last 15m"
 	}
 	return fmt.Sprintf("no messages since %s, when %s", s.reading.cut.UTC().Format(time.TimeOnly), s.reading.cutBy)
 }

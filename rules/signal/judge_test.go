@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -257,6 +258,17 @@ func TestMessagesBeforeTheChangeDoNotCount(t *testing.T) {
 	play(newBook(), merged(s.tells(), s.events(), beats("node", 0, s.to)), asks, s.to, func(at time.Duration, s []route.Signals) {
 		if at > 8*time.Minute && s[0].Delivery.Evidence >= enough {
 			t.Fatalf("at %v: got %+v", at, s[0].Delivery)
+		}
+	})
+}
+
+// A route that nobody submits to any more is unknown, although its source is alive and older messages are remembered.
+func TestAQuietRouteIsUnknown(t *testing.T) {
+	s := traffic{rate: 1, to: 10 * time.Minute, source: "node"}
+	play(newBook(), merged(s.tells(), s.events(), beats("node", 0, hour)), ask("acme"), 30*time.Minute, func(at time.Duration, x []route.Signals) {
+		d := x[0].Delivery
+		if at > time.Minute && d.Known != (at <= 25*time.Minute) || !d.Known && !strings.Contains(d.Cause, "15m") {
+			t.Fatalf("at %v: got %+v", at, d)
 		}
 	})
 }

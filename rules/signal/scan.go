@@ -95,9 +95,9 @@ func klBernoulli(u, v float64) float64 {
 // add adds the cell of a key.
 func (s *sums) add(c *cell, n *normal) {
 	if c.open > 0 && c.due > 0 {
-		tolerated := math.Log(1 - (1-Tolerance)*c.due)
+		tolerated := 1 / (1 - (1-Tolerance)*c.due)
 		for i, share := range silenceShares {
-			s.silence[i] += c.open * (math.Log(1-share*c.due) - tolerated)
+			s.silence[i] += c.open * math.Log((1-share*c.due)*tolerated)
 		}
 	}
 	if c.answered > 0 {

@@ -13,9 +13,6 @@ import (
 
 var epoch = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 
-// minutes is that many minutes.
-func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }
-
 // health is how a route treats the messages submitted at one moment. Zero fields are normal.
 type health struct {
 	refused   float64 // share refused by the route's fault

@@ -65,7 +65,7 @@ const (
 type share struct {
 	all, bad       float64
 	wasAll, wasBad float64
-	began          time.Time
+	began          int64 // nanoseconds since the Unix epoch
 }
 
 func (s *share) note(now time.Time, turn time.Duration, bad bool) {
@@ -86,7 +86,7 @@ func (s *share) excuse() {
 }
 
 func (s *share) rotate(now time.Time, turn time.Duration) {
-	gap := now.Sub(s.began)
+	gap := time.Duration(now.UnixNano() - s.began)
 	if gap < turn && gap >= 0 {
 		return
 	}
@@ -94,7 +94,7 @@ func (s *share) rotate(now time.Time, turn time.Duration) {
 	if gap >= 2*turn || gap < 0 {
 		s.wasAll, s.wasBad = 0, 0
 	}
-	s.all, s.bad, s.began = 0, 0, now
+	s.all, s.bad, s.began = 0, 0, now.UnixNano()
 }
 
 // above reports whether enough events, and more than a share of all, are bad.
