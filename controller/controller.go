@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type Store interface {
 	Commit(store.Change) error
 	Load() (store.Saved, error)
 	Prune(olderThan time.Time, most int) (int, error)
+	Decisions(store.Query) (found []route.Decision, next string, err error)
 }
 
 // Options of a Controller. Store, Model and Load are required; other zero fields mean the documented default.
@@ -35,6 +37,7 @@ type Options struct {
 	Model      *state.Model                   // what senders and viewers read
 	Load       func() (*policy.Policy, error) // reads the policy as it is now
 	Mode       route.Mode                     // the most that may be done with any verdict; default route.Act
+	Epoch      uint64                         // where it is greater than the stored one, a new epoch begins
 	Queue      int                            // observations that may wait for the loop; default 262,144
 	Retention  time.Duration                  // of the journal; default 35 days
 	Signal     signal.Options                 // bounds of what is remembered
@@ -58,6 +61,8 @@ type Controller struct {
 	routes  atomic.Pointer[map[route.ID]bool]
 	pool    sync.Pool // of *[]route.Observation
 
+	reloading sync.Mutex // held by one reload at a time, so that the files read last are those in force
+
 	mu     sync.Mutex // guards status
 	status PolicyStatus
 
@@ -66,10 +71,11 @@ type Controller struct {
 	baselines map[route.Key][]byte // changed and not yet durable
 	savedAt   time.Time            // when baselines were last made durable
 	prunedAt  time.Time
-	last      time.Time // the last round, with its monotonic reading
-	holdUntil time.Time // no changes before; the clock jumped
-	failing   bool      // the last commit failed
-	owing     bool      // the store holds a table that is not published
+	last      time.Time                                // the last round, with its monotonic reading
+	passed    func(since, now time.Time) time.Duration // by the monotonic clock
+	holdUntil time.Time                                // no changes before; the clock jumped
+	failing   bool                                     // the last commit failed
+	owing     bool                                     // the store holds a table that is not published
 }
 
 // View is what the last round saw, all of one moment. Nothing in it changes.
@@ -100,6 +106,7 @@ func New(o Options) (*Controller, error) {
 		o.Logger = slog.Default()
 	}
 	c := &Controller{o: o, log: o.Logger, queue: make(chan []route.Observation, 4096), reloads: make(chan reload), baselines: map[route.Key][]byte{}}
+	c.passed = func(since, now time.Time) time.Duration { return now.Sub(since) }
 	c.metrics = newMetrics(o.Registerer, c)
 	p, err := o.Load()
 	if err != nil {
@@ -131,7 +138,18 @@ func (c *Controller) restore(p *policy.Policy) error {
 			return err
 		}
 	}
+	if c.o.Epoch > saved.World.Generation.Epoch {
+		return c.beginEpoch(p, time.Now())
+	}
 	return c.adopt(p, time.Now())
+}
+
+// beginEpoch publishes a first table of a new epoch, which senders take whatever generation they hold: for state that was
+// lost, or restored from a backup.
+func (c *Controller) beginEpoch(p *policy.Policy, now time.Time) error {
+	w := c.engine.World
+	w.Generation = route.Generation{Epoch: c.o.Epoch}
+	return c.putInForce(p, decide.Adopt(p, w, nil, now.Round(0).UTC()), now)
 }
 
 // Run gathers, judges and commits until ctx is done, and then makes durable what was learned.
@@ -223,6 +241,18 @@ func (c *Controller) RouteIDs() []string {
 		ids[i] = string(p.Routes[i].ID)
 	}
 	return ids
+}
+
+// Classes are the classes that the policy's lanes serve; route.AnyClass among them stands for all.
+func (c *Controller) Classes() []string {
+	p := c.view.Load().Policy
+	var classes []string
+	for i := range p.Lanes {
+		if name := string(p.Lanes[i].Class); !slices.Contains(classes, name) {
+			classes = append(classes, name)
+		}
+	}
+	return classes
 }
 
 // Explain says why a route is where it is; it answers for the last round.

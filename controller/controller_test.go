@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -233,6 +234,88 @@ func TestABadPolicyAtReloadLeavesTheOldOne(t *testing.T) {
 			t.Errorf("run: %v", err)
 		}
 	})
+}
+
+func TestAReloadThatTheDiskDidNotConfirmIsInForceAsItIsStored(t *testing.T) {
+	s := &flaky{Store: openStore(t, t.TempDir())}
+	defer s.Close()
+	c := newController(t, s)
+	other := parse(t, strings.ReplaceAll(testPolicy, "order: [acme, bolt]", "order: [bolt, acme]"))
+	s.fail(store.ErrUnsure)
+	if err := c.adopt(other, time.Now()); err != nil {
+		t.Fatalf("got %v, want it taken as it stands in the store", err)
+	}
+	if got, want := shown(c), "1-1 acme:active:10000 bolt:active:0"; got != want {
+		t.Errorf("unconfirmed: got table %s, want %s", got, want)
+	}
+	s.fail(nil)
+	c.round(time.Now().Add(5 * time.Second))
+	if got, want := shown(c), "1-2 bolt:active:10000 acme:active:0"; got != want || c.engine.Policy != other {
+		t.Errorf("confirmed: got table %s, want %s, under the new policy", got, want)
+	}
+}
+
+func TestANewEpochBeginsWhereItIsAskedFor(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	newController(t, s)
+	c, err := New(Options{Store: s, Model: state.New(), Logger: quiet(), Epoch: 3, Load: func() (*policy.Policy, error) { return parse(t, testPolicy), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := shown(c), "3-1 acme:active:10000 bolt:active:0"; got != want {
+		t.Errorf("got table %s, want %s", got, want)
+	}
+	if got := shown(newController(t, s)); got != "3-1 acme:active:10000 bolt:active:0" {
+		t.Errorf("started again without it: got table %s, want the same", got)
+	}
+}
+
+func TestTheJournalKeepsItsRetention(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	c := newController(t, s)
+	now := time.Now()
+	w := c.engine.World
+	for i, age := range []time.Duration{40 * 24 * time.Hour, 34 * 24 * time.Hour, time.Hour} {
+		w.Ordinal++
+		d := route.Decision{ID: fmt.Sprintf("1-1-%d", i+1), Generation: w.Generation, Time: now.Add(-age).UTC(), Lane: w.Lanes[0].Lane, Route: "acme"}
+		if err := s.Commit(store.Change{Was: w.Generation, World: w, Decisions: []route.Decision{d}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.prune(now.Add(365 * 24 * time.Hour)) // a clock that is a year ahead
+	found, _, err := s.Decisions(store.Query{Limit: 10})
+	if err != nil || len(found) != 2 {
+		t.Errorf("got %d decisions (%v), want the two of the last 35 days", len(found), err)
+	}
+}
+
+func TestAJumpThatTheLoopSeesMovesTheStateAlong(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"ahead": time.Hour, "back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t, t.TempDir())
+			defer s.Close()
+			c, w := newController(t, s), newWorld(7, time.Now().Truncate(5*time.Second))
+			c.observe(w.baselines(), w.now)
+			for range 24 {
+				w.play(c)
+			}
+			w.dead["acme"] = true
+			until(t, w, c, 24, "acme demoted", func() bool { return phase(c, "acme") == route.Demoted })
+			left := c.engine.World.Lanes[0].State("acme").HoldUntil.Sub(w.now)
+			c.passed = func(time.Time, time.Time) time.Duration { return 5 * time.Second }
+			w.now, w.pending = w.now.Add(jump), nil
+			w.play(c)
+			c.passed = func(since, now time.Time) time.Duration { return now.Sub(since) }
+			if got := c.engine.World.Lanes[0].State("acme").HoldUntil.Sub(w.now); got > left || got < left-10*time.Second {
+				t.Errorf("hold-down left after the jump: got %s, want %s less a round", got, left)
+			}
+			if c.holdUntil.IsZero() {
+				t.Error("the loop did not notice the jump")
+			}
+		})
+	}
 }
 
 func TestTakeRefusesWhatTheQueueHasNoRoomFor(t *testing.T) {

@@ -3,8 +3,10 @@ package controller
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
+	"signalbox/rules/decide"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
@@ -30,6 +32,8 @@ func (c *Controller) Status() PolicyStatus {
 // Reload reads the policy again and puts it in force, whole or not at all: where it has problems, or cannot be made
 // durable, the old one stays and the error says why.
 func (c *Controller) Reload(ctx context.Context) error {
+	c.reloading.Lock()
+	defer c.reloading.Unlock()
 	p, err := c.o.Load()
 	if err == nil {
 		err = c.handOver(ctx, p)
@@ -47,23 +51,23 @@ func (c *Controller) handOver(ctx context.Context, p *policy.Policy) error {
 	case <-ctx.Done():
 		return errStopped
 	}
-	select {
-	case err := <-r.done:
-		return err
-	case <-ctx.Done():
-		return errStopped
-	}
+	return <-r.done // the loop answers whatever it has taken
 }
 
 // adopt puts a policy in force.
 func (c *Controller) adopt(p *policy.Policy, now time.Time) error {
-	outcome := c.engine.Adopt(p, now.Round(0).UTC())
+	return c.putInForce(p, c.engine.Adopt(p, now.Round(0).UTC()), now)
+}
+
+// putInForce makes what adopting a policy led to durable, and then uses the policy. A change that the disk did not confirm
+// stands in the store, and so does its policy.
+func (c *Controller) putInForce(p *policy.Policy, outcome decide.Outcome, now time.Time) error {
 	if outcome.Table != nil && len(outcome.Table.Lanes) == 0 {
 		return errors.New("policy: want at least one lane, got none")
 	}
 	old := c.engine.Policy
 	c.engine.Use(p)
-	if !c.commit(outcome, now) {
+	if !c.commit(outcome, now) && (old == nil || !c.owing || c.engine.World.Policy != p.Revision) {
 		if old != nil {
 			c.engine.Use(old)
 		}
@@ -114,7 +118,7 @@ func problemsOf(err error) []string {
 func firstLine(s string) string {
 	for i := range s {
 		if s[i] == '\n' {
-			return s[:i]
+			return strings.TrimSuffix(s[:i], ":")
 		}
 	}
 	return s

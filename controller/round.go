@@ -15,10 +15,11 @@ import (
 // settleAfterJump is how long nothing is changed once the clock has jumped.
 const settleAfterJump = time.Minute
 
-// pruneEvery is how often the journal drops what is older than its retention, and pruneMost how much at once.
+// pruneEvery is how often the journal drops what is older than its retention, and journalMost how many decisions it
+// keeps at the most.
 const (
-	pruneEvery = 10 * time.Minute
-	pruneMost  = 5000
+	pruneEvery  = 10 * time.Minute
+	journalMost = 1_000_000
 )
 
 // baselinesEvery is how often what was learned is made durable where nothing else is.
@@ -27,8 +28,9 @@ const baselinesEvery = time.Minute
 // round judges once, makes the outcome durable and publishes it.
 func (c *Controller) round(now time.Time) {
 	began := time.Now()
-	c.watchClock(now, now.Sub(c.last))
-	outcome := c.engine.Round(now.Round(0).UTC(), now.Before(c.holdUntil))
+	c.watchClock(now, c.passed(c.last, now))
+	tick := now.Round(0).UTC().Truncate(signal.Tick) // what is judged is the tick, however late the timer was
+	outcome := c.engine.Round(tick, now.Before(c.holdUntil))
 	c.collectBaselines()
 	if c.commit(outcome, now) {
 		c.show(outcome)
@@ -38,7 +40,8 @@ func (c *Controller) round(now time.Time) {
 }
 
 // watchClock notices a wall clock that moved otherwise than the time that passed, or that is behind the state. Then the
-// loop only watches for a while: hold-downs and conditions must not end because somebody set the clock.
+// loop only watches for a while, and the moments of the state move with the clock: hold-downs and conditions must neither
+// end nor last because somebody set it.
 func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 	jump := time.Duration(0)
 	if !c.last.IsZero() {
@@ -50,9 +53,11 @@ func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 		return
 	}
 	c.holdUntil = now.Add(settleAfterJump)
-	if behind > 0 {
-		c.engine.World.At = now.Round(0).UTC().Add(-signal.Tick)
+	if jump.Abs() <= signal.Tick {
+		jump = -behind - signal.Tick // the clock was set back between two runs
 	}
+	c.engine.World = decide.Shift(c.engine.World, jump)
+	c.owing = true
 	c.metrics.jumps.Inc()
 	c.log.Warn("clock jumped", "took", jump.String(), "reason", "no change for "+settleAfterJump.String())
 }
@@ -233,7 +238,19 @@ func (c *Controller) prune(now time.Time) {
 		return
 	}
 	c.prunedAt = now
-	if _, err := c.o.Store.Prune(now.Add(-c.o.Retention), pruneMost); err != nil {
+	newest, _, err := c.o.Store.Decisions(store.Query{Limit: 1})
+	if err == nil && len(newest) > 0 {
+		// Reckoned from the newest decision, so that a clock that is years ahead does not empty the journal.
+		_, err = c.o.Store.Prune(earlier(now, newest[0].Time).Add(-c.o.Retention), journalMost)
+	}
+	if err != nil {
 		c.log.Warn("journal not pruned", "err", err)
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

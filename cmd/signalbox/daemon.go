@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,7 @@ type daemonOptions struct {
 	listen    string
 	allowOpen bool // whether listening beyond loopback without authentication is allowed
 	mode      route.Mode
+	epoch     uint64 // of tables, where it is greater than the stored one
 	logger    *slog.Logger
 	decided   func([]route.Decision)
 }
@@ -73,7 +75,7 @@ func (d *daemon) open() (err error) {
 	registry := newRegistry()
 	model := state.New()
 	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
-		Mode: o.mode, Logger: o.logger, Registerer: registry, Decided: o.decided})
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided})
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: suggest, Registerer: registry})
+	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: suggest, Class: d.class, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +130,15 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: d.control, Reloader: d.control,
 		Events: events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
+}
+
+// class says whether a lane serves a class, and which one was probably meant where none does.
+func (d *daemon) class(c route.Class) (served bool, near route.Class) {
+	classes := d.control.Classes()
+	if slices.Contains(classes, string(c)) || slices.Contains(classes, string(route.AnyClass)) {
+		return true, ""
+	}
+	return false, route.Class(policy.Nearest(string(c), classes))
 }
 
 // sink hands joined observations to the loop.
@@ -157,7 +168,8 @@ func (d *daemon) run(ctx context.Context) error {
 		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 		defer cancel()
 		if err := d.server.Shutdown(deadline); err != nil {
-			return errors.Join(fmt.Errorf("stop server: %w", err), d.server.Close())
+			d.o.logger.Warn("requests cut off", "err", err)
+			return d.server.Close()
 		}
 		return nil
 	})

@@ -74,7 +74,7 @@ func (q *historyQuery) list(ctx context.Context, s *client, out, talk io.Writer)
 		if err := q.exists(ctx, s); err != nil {
 			return err
 		}
-		fmt.Fprintln(talk, "signalbox: no such decision is kept")
+		fmt.Fprintln(talk, "signalbox: no decision yet that fits")
 	}
 	slices.Reverse(found)
 	if err := q.print(found, out); err != nil {

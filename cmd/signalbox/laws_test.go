@@ -172,6 +172,48 @@ func TestTheRoutesDemote(t *testing.T) {
 	}
 }
 
+// TestABrokenReceiptPathDoesNotTakeALaneDownRouteByRoute has no receipts from minute ten on, whatever route carries the
+// lane, and traffic that follows the table: the second silence is the same as the first.
+func TestABrokenReceiptPathDoesNotTakeALaneDownRouteByRoute(t *testing.T) {
+	policy := strings.NewReplacer(`"B":{"provider":"b","networks":["*"]}`, `"B":{"provider":"b","networks":["*"]},"C":{"provider":"c","networks":["*"]}`,
+		`"order":["A","B"]`, `"order":["A","B","C"]`).Replace(lawsPolicy)
+	var lines []string
+	for _, id := range []string{"A", "B", "C"} {
+		lines = append(lines, fmt.Sprintf(`{"time":%d,"type":"baseline","route":%q,"class":"otp","network":"262-01",%s}`, lawsStart, id, lawsBaseline()))
+	}
+	var due []line
+	for second := range 1800 {
+		if second%10 == 0 {
+			due = append(due, line{float64(second), fmt.Sprintf(`{"time":%d,"type":"heartbeat","source":"gw","routes":["A","B","C"]}`, lawsStart+second)})
+		}
+		carrier := "A"
+		if second > 720 {
+			carrier = "B"
+		}
+		for i := range 5 {
+			at := float64(second) + float64(i)/5
+			id := fmt.Sprintf("m-%d-%d", second, i)
+			due = append(due, line{at, fmt.Sprintf(`{"time":%.3f,"type":"submit","id":%q,"route":%q,"class":"otp","network":"262-01"}`, lawsStart+at, id, carrier)})
+			if at+4 < 600 {
+				due = append(due, line{at + 4, fmt.Sprintf(`{"time":%.3f,"type":"receipt","id":%q,"route":%q,"status":"delivered"}`, lawsStart+at+4, id, carrier)})
+			}
+		}
+	}
+	slices.SortStableFunc(due, func(a, b line) int { return cmp.Compare(a.at, b.at) })
+	for _, l := range due {
+		lines = append(lines, l.text)
+	}
+	var gone []string
+	for _, d := range replayWith(t, policy, lines) {
+		if d.Enforced && d.From == route.Active && d.To == route.Demoted {
+			gone = append(gone, string(d.Route))
+		}
+	}
+	if !slices.Equal(gone, []string{"A"}) {
+		t.Errorf("got %v demoted, want A alone", gone)
+	}
+}
+
 // tell writes the lines of the facts, shifting the times of those that which picks, or of all.
 func tell(facts []fact, shift float64, which func(fact) bool) []string {
 	lines := make([]string, len(facts))
@@ -205,9 +247,15 @@ func shuffled(lines []string) []string {
 // replayLines is what the command decides over the lines.
 func replayLines(t *testing.T, lines []string) []route.Decision {
 	t.Helper()
+	return replayWith(t, lawsPolicy, lines)
+}
+
+// replayWith is what the command decides over the lines under a policy.
+func replayWith(t *testing.T, text string, lines []string) []route.Decision {
+	t.Helper()
 	dir := t.TempDir()
 	policy, events := filepath.Join(dir, "policy.json"), filepath.Join(dir, "events.ndjson")
-	if err := os.WriteFile(policy, []byte(lawsPolicy), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(events, []byte(strings.Join(lines, "\n")), 0o600); err != nil {

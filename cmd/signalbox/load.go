@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -79,6 +78,7 @@ func loadPolicy(path string) (*policy.Policy, error) {
 	if path == "" {
 		return nil, wrong("signalbox check DIR tries one", errors.New("--policy: want a folder of YAML files, or one file, got nothing"))
 	}
+	before := gitRevision(path)
 	files, err := readPolicy(path)
 	if err != nil {
 		return nil, wrong("a policy is a folder of YAML files, or one file", fmt.Errorf("read policy: %w", strip(err)))
@@ -87,8 +87,8 @@ func loadPolicy(path string) (*policy.Policy, error) {
 	if err != nil {
 		return nil, wrong("signalbox check "+path+" tries it again; signalbox schema helps your editor", refusedPolicy(err))
 	}
-	if rev := gitRevision(path); rev != "" {
-		p.Revision = rev
+	if before != "" && before == gitRevision(path) { // nothing else was checked out while the files were read
+		p.Revision = before
 	}
 	return p, nil
 }
@@ -137,26 +137,4 @@ func cause(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// gitRevision is "git:" and the commit that the policy at path is as of, or "" where it is not in a checkout or differs
-// from what was committed.
-func gitRevision(path string) string {
-	dir, target := path, "."
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		dir, target = filepath.Dir(path), filepath.Base(path)
-	}
-	status, err := exec.Command("git", "-C", dir, "status", "--porcelain", "--ignored", "--", target).Output()
-	if err != nil || len(status) > 0 {
-		return ""
-	}
-	// A folder without a tracked file is clean too, but it is not part of the commit.
-	if tracked, err := exec.Command("git", "-C", dir, "ls-files", "--", target).Output(); err != nil || len(tracked) == 0 {
-		return ""
-	}
-	commit, err := exec.Command("git", "-C", dir, "log", "-1", "--format=%h", "--abbrev=12", "--", target).Output()
-	if err != nil || len(commit) == 0 {
-		return ""
-	}
-	return "git:" + strings.TrimSpace(string(commit))
 }

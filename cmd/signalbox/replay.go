@@ -68,6 +68,7 @@ type replayer struct {
 	refused int
 	first   *ingest.Refusal
 	unknown map[route.ID]int // observations of routes that the policy does not have
+	printed int              // decisions
 	took    time.Duration
 }
 
@@ -160,6 +161,7 @@ func openEvents(name string, stdin io.Reader) (io.Reader, func(), error) {
 func (r *replayer) print(o decide.Outcome) {
 	for i := range o.Decisions {
 		d := &o.Decisions[i]
+		r.printed++
 		if r.text {
 			_, r.err = fmt.Fprintln(r.out, decisionLine(d))
 		} else if data, err := json.Marshal(d); err != nil {

@@ -40,7 +40,7 @@ func (e *OpenError) Hint() string {
 	case errors.Is(e.Err, ErrLocked):
 		return "fuser -v " + e.Path + " shows the process; a store belongs to one running signalbox"
 	case errors.Is(e.Err, ErrDamaged):
-		return "put a backup in its place, or move the file away to begin again in a new epoch; senders keep their table meanwhile"
+		return "put a backup in its place, or move the file away; then start with --epoch N, greater than the epoch that senders hold (the 1 of 1-42), or they ignore the new tables"
 	case errors.Is(e.Err, ErrNewer):
 		return "run the version of signalbox that wrote it, or one after that"
 	}

@@ -36,6 +36,10 @@ type Options struct {
 	Known   func(route.ID) bool     // whether the policy has the route; nil: every one
 	Suggest func(route.ID) route.ID // the route that was probably meant, "" where none is near; nil: none
 
+	// Class says whether messages of a class are judged, and which class was probably meant, "" where none is near; nil:
+	// every class is.
+	Class func(route.Class) (judged bool, near route.Class)
+
 	Now      func() time.Time // default time.Now
 	MaxAhead time.Duration    // how far an event may be ahead of Now; default 60s
 
@@ -273,6 +277,15 @@ func (k *work) keepKnown() bool {
 func (h *Handler) check(o *route.Observation, now time.Time) *Refusal {
 	if o.Route != "" && h.o.Known != nil && !h.o.Known(o.Route) {
 		return &Refusal{Why: "route: " + h.unknown(o.Route), Reason: ReasonRoute}
+	}
+	if o.Class != "" && h.o.Class != nil {
+		if judged, near := h.o.Class(o.Class); !judged {
+			why := fmt.Sprintf("class: want a class that a lane of the policy serves, got %q", o.Class)
+			if near != "" {
+				why += fmt.Sprintf(" (did you mean %q?)", near)
+			}
+			return &Refusal{Why: why, Reason: ReasonField}
+		}
 	}
 	for i, t := range [...]time.Time{o.Time, o.Submitted, o.Sent} {
 		if ahead := t.Sub(now); ahead > h.o.MaxAhead {

@@ -182,6 +182,7 @@ func isCode(s string) bool {
 //
 //	NACK/0x00000045/Submit failed   the SMSC's command_status
 //	NACK/no SMSC                    Kannel has no link up that may carry it: no route, which counts against the route
+//	NACK/MALFORMED SMS              Kannel could not encode it: the message's fault
 //	NACK/Retries Exceeded           a temporary refusal, for as often as Kannel retries
 //
 // Kannel retries after four answers, two for want of capacity and two of a sick SMSC, and does not say after which. What
@@ -193,12 +194,14 @@ func kannelFault(reply string) (code string, fault route.Fault) {
 		return why, route.FaultRoute
 	case "Retries Exceeded":
 		return why, route.FaultCapacity
+	case "MALFORMED SMS":
+		return why, route.FaultMessage
 	}
 	hex, _, _ := strings.Cut(why, "/")
 	digits, ok := strings.CutPrefix(hex, "0x")
 	n, err := strconv.ParseUint(digits, 16, 32)
 	if !ok || err != nil {
-		return "", route.FaultRoute
+		return "", route.FaultMessage // whatever Kannel means by it, nobody can say that the route is to blame
 	}
 	return fmt.Sprintf("0x%08x", n), route.FaultOfStatus(uint32(n))
 }

@@ -90,8 +90,9 @@ func TestKannelReadsReports(t *testing.T) {
 		"refused, bad password":                 {query("status", "16", "reply", "NACK/0x0000000e/Invalid Password"), submit(route.Refused, route.FaultConfig, "0x0000000e")},
 		"refused, no link up":                   {query("status", "16", "reply", "NACK/no SMSC"), submit(route.Refused, route.FaultRoute, "no SMSC")},
 		"refused, temporarily and for good":     {query("status", "16", "reply", "NACK/Retries Exceeded"), submit(route.Refused, route.FaultCapacity, "Retries Exceeded")},
-		"refused, words that are not kept":      {query("status", "16", "reply", "NACK/call +447700900123"), submit(route.Refused, route.FaultRoute, "")},
-		"refused, no number":                    {query("status", "16", "reply", "NACK/0xzz/x"), submit(route.Refused, route.FaultRoute, "")},
+		"refused, words that are not kept":      {query("status", "16", "reply", "NACK/call +447700900123"), submit(route.Refused, route.FaultMessage, "")},
+		"refused, no number":                    {query("status", "16", "reply", "NACK/0xzz/x"), submit(route.Refused, route.FaultMessage, "")},
+		"refused by Kannel itself":              {query("status", "16", "reply", "NACK/MALFORMED SMS"), submit(route.Refused, route.FaultMessage, "MALFORMED SMS")},
 		"the link that carried it is the truth": {query("route", "asked-for", "smsc", "acme-uk"), receipt(route.StatusDelivered, "")},
 		"the one asked for where none did":      {query("status", "16", "reply", "NACK/no SMSC", "smsc", ""), submit(route.Refused, route.FaultRoute, "no SMSC")},
 	} {

@@ -18,6 +18,7 @@ const (
 	contradicted  = -3.0 // another channel contradicts it
 	probeArrives  = 0.985
 	leastDelivers = 0.10
+	mostlySilent  = 0.25 // share of the usual receipts below which a route brought next to none
 )
 
 // commonCause holds a demotion while the other routes have the same trouble: then the destination or the observer is bad,
@@ -28,7 +29,13 @@ func (l *lane) commonCause(c change) route.GuardResult {
 	}
 	suffering, compared := 1, 1
 	for i := range l.state.Routes {
-		if i == c.index || l.state.Routes[i].Phase == route.Demoted {
+		if i == c.index {
+			continue
+		}
+		if l.state.Routes[i].Phase == route.Demoted {
+			if l.stillSilent(i) && !l.bornOut(c) {
+				suffering, compared = suffering+1, compared+1
+			}
 			continue
 		}
 		compared++
@@ -50,7 +57,17 @@ func (l *lane) commonCause(c change) route.GuardResult {
 	case waited < g.Wait:
 		return holdsBack("another route proving better, or "+brief(g.Wait-waited)+" more without an answer", "no other route is proven better so far")
 	}
+	if suffering == 1 {
+		return passes("in %s no other route proved better, but none has the same trouble", route.Duration(g.Wait))
+	}
 	return passes("in %s no other route proved better, and %d of %d have the same trouble", route.Duration(g.Wait), suffering, compared)
+}
+
+// stillSilent reports whether a demoted route went out for silence, and nothing has come back on it since. Where receipts
+// alone are missing on the next one too, it is their path that broke, and it would take the lane down route by route.
+func (l *lane) stillSilent(i int) bool {
+	accused, d := l.state.Routes[i].Accused.Arrival, &l.signals[i].Delivery
+	return accused > 0 && accused < mostlySilent && d.Delivered+d.Failed == 0
 }
 
 // alone reports whether a rule over messages has no other route's messages to compare with, as where the first in order

@@ -44,6 +44,7 @@ type Book struct {
 // Stats count what was observed and could not be used.
 type Stats struct {
 	Overflow uint64 // observations of keys, routes or sources beyond MaxKeys
+	Unserved uint64 // observations of a class or network that no lane serves
 	Late     uint64 // submits that came too late to be judged
 	Old      uint64 // receipts and conversions of cohorts that are no longer held
 	Lost     uint64 // open messages that were forgotten
@@ -222,6 +223,9 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 	if a == nil {
 		return
 	}
+	if a.clock.began.IsZero() {
+		a.clock.began = now
+	}
 	s, l := b.reporter(a, o)
 	switch o.Kind {
 	case route.KindSubmit:
@@ -359,6 +363,10 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 	k := b.keys[id]
 	if k != nil {
 		return k
+	}
+	if len(b.lanes) > 0 && route.Find(b.lanes, id.Class, id.Network) < 0 {
+		b.stats.Unserved++
+		return nil
 	}
 	if len(b.keys) >= b.maxKeys {
 		b.stats.Overflow++

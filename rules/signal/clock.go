@@ -22,6 +22,7 @@ type clock struct {
 	early     share         // receipts that are dated before their messages
 	astray    share         // receipts that wait for their message
 	unmatched share         // receipts whose message never came
+	began     time.Time     // when the first message of the route was heard of
 	doubted   time.Time     // until when receipts are not trusted to find their messages
 	lag, was  time.Duration // the longest delay of receipts on their way to us, in this and the last five minutes
 	lagBegan  time.Time
@@ -191,14 +192,18 @@ func (c *clock) judge(at, heard, now time.Time) reading {
 // messages looking silent.
 // It is doubted for a while, and the messages of that time are never judged.
 func (c *clock) strays(at, now time.Time) string {
-	if c.astray.above(now, astrayMemory, astrayLeft) || c.unmatched.above(now, unmatchedMemory, unmatchedLeft) {
+	astray, unmatched := astrayLeft, unmatchedLeft
+	if now.Sub(c.began) < strayGrace {
+		astray, unmatched = strayAll, strayAll
+	}
+	if c.astray.above(now, astrayMemory, astray) || c.unmatched.above(now, unmatchedMemory, unmatched) {
 		c.doubted = now.Add(doubtFor)
 	}
 	if !now.Before(c.doubted) {
 		return ""
 	}
 	c.skip(at, "receipts", wentAstray)
-	return "receipts have ids that match no submit: look at how the carrier writes its ids; after a restart it passes"
+	return "receipts have ids that match no submit: look at how the carrier writes its ids"
 }
 
 // delay is how late receipts have been on their way from the source to us.

@@ -333,7 +333,7 @@ var quietRung = rungOf(15*60/tickSeconds-1, 0)
 // emptyCause says why there are no messages to judge.
 func (s *subject) emptyCause() string {
 	if s.reading.cutBy == "" || s.over(len(ladder)-1).submitted > 0 {
-		return "no messages in the last 15m"
+		return "no messages of late"
 	}
 	return fmt.Sprintf("no messages since %s, when %s", s.reading.cut.UTC().Format(time.TimeOnly), s.reading.cutBy)
 }

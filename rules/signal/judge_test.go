@@ -267,7 +267,7 @@ func TestAQuietRouteIsUnknown(t *testing.T) {
 	s := traffic{rate: 1, to: 10 * time.Minute, source: "node"}
 	play(newBook(), merged(s.tells(), s.events(), beats("node", 0, hour)), ask("acme"), 30*time.Minute, func(at time.Duration, x []route.Signals) {
 		d := x[0].Delivery
-		if at > time.Minute && d.Known != (at <= 25*time.Minute) || !d.Known && !strings.Contains(d.Cause, "15m") {
+		if at > time.Minute && d.Known != (at <= 25*time.Minute) || !d.Known && !strings.Contains(d.Cause, "of late") {
 			t.Fatalf("at %v: got %+v", at, d)
 		}
 	})

@@ -10,6 +10,7 @@ const (
 	lateAfter      = 30 * time.Second // a submit so far behind its source's own watermark is late and is not judged
 	lagAllowed     = 60 * time.Second // receipts may reach us so late before the signal is given up
 	skewAllowed    = 60 * time.Second // sources of one route may differ by so much
+	strayGrace     = 5 * time.Minute  // after the beginning, receipts of earlier messages match nothing
 	doubtFor       = 60 * time.Second // receipts are doubted after too many matched nothing
 	earlyAllowed   = 5 * time.Second  // a receipt may be dated so long before its submit
 )
@@ -45,12 +46,12 @@ type link struct {
 
 // How much disorder there may be among the events of a route.
 const (
-	disorderLeft = 0.05 // share of bad events above which a route's order is not to be trusted
-	disorderMin  = 5    // and how many there must be
-	learnLeft    = 0.01 // share above which nothing is learned from them
-	astrayLeft   = 0.25 // share of receipts waiting for their submit: it may be told some seconds after them
-	// Share of receipts that match nothing. Those of messages that were submitted before a restart do not either.
-	unmatchedLeft = 0.1
+	disorderLeft  = 0.05 // share of bad events above which a route's order is not to be trusted
+	disorderMin   = 5    // and how many there must be
+	learnLeft     = 0.01 // share above which nothing is learned from them
+	astrayLeft    = 0.25 // share of receipts waiting for their submit: it may be told some seconds after them
+	unmatchedLeft = 0.1  // share of receipts whose submit never came
+	strayAll      = 0.9  // both, while receipts of messages from before the beginning are still to come
 )
 
 // How long disorder is remembered, on our clock, before half of it is forgotten.

@@ -45,7 +45,7 @@ func TestReceiptsThatMatchNothingMakeTheRouteUnknown(t *testing.T) {
 			var c2 clock
 			now := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 			b := New(Options{})
-			b.routes["a"] = &account{}
+			b.routes["a"] = &account{clock: clock{began: now.Add(-time.Hour)}}
 			for i := range 100 {
 				now = now.Add(100 * time.Millisecond)
 				o := route.Observation{Kind: route.KindReceipt, Time: now, Submitted: now.Add(-time.Second), Route: "a", Class: "otp", Network: "GB", Status: route.StatusDelivered, Final: true}
@@ -69,6 +69,20 @@ func TestReceiptsThatMatchNothingMakeTheRouteUnknown(t *testing.T) {
 				t.Error(fmt.Sprint("got cause ", r.cause))
 			}
 		})
+	}
+}
+
+func TestReceiptsOfMessagesFromBeforeTheBeginningAreExcused(t *testing.T) {
+	now := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	c := clock{began: now}
+	for i := range 60 {
+		now = now.Add(time.Second)
+		c.own.heard(now, now)
+		c.astray.note(now, astrayMemory, i < 20)
+		c.astray.note(now, astrayMemory, false)
+		if r := c.read(now); r.cause != "" {
+			t.Fatalf("after %d s: got cause %q, want none", i+1, r.cause)
+		}
 	}
 }
 
