@@ -48,6 +48,16 @@ func documents(t *testing.T) map[string]string {
 	return docs
 }
 
+func TestNoDocumentIsUnfinished(t *testing.T) {
+	for path, text := range documents(t) {
+		for _, mark := range []string{"@@", "TODO", "FIXME", "TBD"} {
+			if strings.Contains(text, mark) {
+				t.Errorf("%s still says %s", path, mark)
+			}
+		}
+	}
+}
+
 // blocks are the fenced blocks of a language in a text.
 func blocks(text, language string) []string {
 	var out []string
