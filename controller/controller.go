@@ -83,6 +83,7 @@ type View struct {
 	Policy  *policy.Policy
 	World   route.World
 	Signals []route.Signals
+	Stats   signal.Stats // of the observations that could not be used
 }
 
 type reload struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"signalbox/rules/route"
+	"signalbox/rules/signal"
 )
 
 // metrics are what the loop tells of itself, and, read from the last round, of every route in every lane. Labels come
@@ -64,6 +65,8 @@ type viewCollector struct {
 	waiting *prometheus.Desc
 	share   *prometheus.Desc
 	phase   *prometheus.Desc
+	keys    *prometheus.Desc
+	unused  *prometheus.Desc
 	perLane []laneGauge
 }
 
@@ -88,7 +91,9 @@ func newViewCollector(c *Controller) *viewCollector {
 	v.waiting = desc("signalbox_queue_observations", "Observations that wait for the loop.")
 	v.share = desc("signalbox_route_share_ratio", "Share of the lane's traffic that the table gives the route, 0 to 1.", "class", "network", "route")
 	v.phase = desc("signalbox_route_phase", "1 for the phase that the route is in, 0 for the others.", "class", "network", "route", "phase")
-	lane("signalbox_route_submits_per_second", "Submits a second over the last minute.", func(s *route.Signals) (float64, bool) { return s.Rate, s.Delivery.Known })
+	v.keys = desc("signalbox_keys", "Routes, classes and networks that cohorts are kept of.")
+	v.unused = desc("signalbox_observations_unused_total", "Observations that were taken and could not be judged, by why: a class or network of no lane, too many keys, a submit too late, a cohort too old, an open message forgotten.", "why")
+	lane("signalbox_route_submits_per_second", "Submits a second over the last minute.", func(s *route.Signals) (float64, bool) { return s.Rate, s.Submit.Known })
 	lane("signalbox_route_signal_known", "Whether delivery can be judged.", func(s *route.Signals) (float64, bool) { return boolean(s.Delivery.Known), true })
 	lane("signalbox_route_delivery_ratio", "Estimated share of messages that will end delivered, 0 to 1.", func(s *route.Signals) (float64, bool) { return s.Delivery.Ratio, s.Delivery.Known })
 	lane("signalbox_route_delivery_baseline_ratio", "The share that is normal, 0 to 1.", func(s *route.Signals) (float64, bool) { return s.Delivery.Baseline, s.Delivery.Known })
@@ -136,6 +141,7 @@ func (v *viewCollector) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 	}
+	v.collectStats(ch, &view.Stats)
 	for i := range view.Signals {
 		s := &view.Signals[i]
 		for _, g := range v.perLane {
@@ -143,5 +149,16 @@ func (v *viewCollector) Collect(ch chan<- prometheus.Metric) {
 				gauge(g.desc, value, string(s.Lane.Class), string(s.Lane.Network), string(s.Route))
 			}
 		}
+	}
+}
+
+// collectStats tells of the observations that could not be used.
+func (v *viewCollector) collectStats(ch chan<- prometheus.Metric, s *signal.Stats) {
+	ch <- prometheus.MustNewConstMetric(v.keys, prometheus.GaugeValue, float64(s.Keys))
+	for _, c := range []struct {
+		why string
+		n   uint64
+	}{{"unserved", s.Unserved}, {"overflow", s.Overflow}, {"late", s.Late}, {"old", s.Old}, {"lost", s.Lost}} {
+		ch <- prometheus.MustNewConstMetric(v.unused, prometheus.CounterValue, float64(c.n), c.why)
 	}
 }

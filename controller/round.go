@@ -170,7 +170,7 @@ func moved(d *route.Decision) string {
 
 // show lets viewers see what the round saw.
 func (c *Controller) show(o decide.Outcome) {
-	c.view.Store(&View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals})
+	c.view.Store(&View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals, Stats: c.engine.Book.Stats()})
 	if err := c.o.Model.PutLanes(rows(c, o)); err != nil {
 		c.log.Error("lanes not shown", "err", err)
 	}

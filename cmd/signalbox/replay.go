@@ -109,7 +109,9 @@ func (r *replayer) file(name string) error {
 			return err
 		default:
 			r.events++
-			r.joiner.Join(&o, r.observe)
+			if r.known(&o) {
+				r.joiner.Join(&o, r.replay.Observe)
+			}
 		}
 	}
 	return nil
@@ -122,12 +124,13 @@ func (r *replayer) refuse(f *ingest.Refusal) {
 	}
 }
 
-func (r *replayer) observe(o *route.Observation) {
-	if o.Route != "" && r.replay.Engine().Policy.Route(o.Route) == nil {
-		r.unknown[o.Route]++
-		return
+// known reports whether the policy has the route that an observation is about; the daemon refuses the others too.
+func (r *replayer) known(o *route.Observation) bool {
+	if o.Route == "" || r.replay.Engine().Policy.Route(o.Route) != nil {
+		return true
 	}
-	r.replay.Observe(o)
+	r.unknown[o.Route]++
+	return false
 }
 
 // openEvents opens a file of observations, plain or compressed by the ending of its name; "-" is standard input.

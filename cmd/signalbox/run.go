@@ -26,15 +26,18 @@ reads the policy again; a bad policy is refused whole and the old one stays.`,
 			if o.logger, err = newLogger(stderr, level, format); err != nil {
 				return err
 			}
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP) // from here on a hangup does not end the process
 			d, err := newDaemon(o)
 			if err != nil {
 				return err
 			}
 			o.logger.Info("listening", "address", d.address())
-			go reloadOnHangup(cmd.Context(), d)
-			err = d.run(cmd.Context())
+			if err := runReloading(cmd.Context(), d, hangup); err != nil {
+				return &failure{exitNo, err, ""}
+			}
 			o.logger.Info("stopped")
-			return err
+			return nil
 		},
 	}
 	f := c.Flags()
@@ -64,17 +67,23 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, o)), nil
 }
 
-// reloadOnHangup reads the policy again at each SIGHUP until ctx is done. What comes of it is logged and in /metrics.
-func reloadOnHangup(ctx context.Context, d *daemon) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-			_ = d.control.Reload(ctx) // it has told of its error itself
+// runReloading runs a daemon that reads its policy again at each hangup.
+func runReloading(ctx context.Context, d *daemon, hangup <-chan os.Signal) error {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+				_ = d.control.Reload(ctx) // it has told of its error itself
+			}
 		}
-	}
+	}()
+	err := d.run(ctx)
+	stop()
+	<-ended
+	return err
 }
