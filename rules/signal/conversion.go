@@ -11,6 +11,7 @@ type conversionFinding struct {
 	rung     int // -1 where no window speaks against the route
 	evidence float64
 	share    float64 // of the usual conversions
+	calm     int64   // ticks, the newest, that favour normal
 }
 
 // scanConversions is the same scan on conversions: the truth about one-time passwords, which no forged receipt reaches.
@@ -30,11 +31,22 @@ func scanConversions(tracks []track) conversionFinding {
 		history[rung] = nats
 		for j, v := range nats {
 			if v > best.evidence && !(v >= recoveryNats && convertsAgain(history[:rung], j)) {
-				best = conversionFinding{rung, v, conversionShares[j]}
+				best = conversionFinding{rung, v, conversionShares[j], calmConversions(history[:rung], j)}
 			}
 		}
 	}
 	return best
+}
+
+// calmConversions is how many of the newest ticks favour normal over the accused share.
+func calmConversions(younger [][len(conversionShares)]float64, share int) (ticks int64) {
+	best := 0.0
+	for rung := range younger {
+		if nats := younger[rung][share]; nats < best {
+			best, ticks = nats, ladder[rung]
+		}
+	}
+	return ticks
 }
 
 // addConversions adds a cell's evidence for each of the worse shares against the tolerated one.

@@ -113,10 +113,14 @@ func (s *subject) unread(out bool) {
 	}
 }
 
-// remember notes the trouble of a route that is out, so that one quiet moment does not make it look recovered.
+// remember notes the trouble of a route that is out, so that one quiet moment does not make it look recovered. It dates
+// from the newest messages that it accuses, not from when it was seen: a window goes on accusing while it holds old ones.
 func (b *Book) remember(s *subject, p place) {
-	if s.found.evidence >= peaceNats || s.loss.evidence >= peaceNats {
-		b.troubled[p] = s.tick
+	if s.found.evidence >= peaceNats {
+		b.troubled[p] = max(b.troubled[p], s.tick-calm(s.windows, &s.found))
+	}
+	if s.loss.evidence >= peaceNats {
+		b.troubled[p] = max(b.troubled[p], s.tick-s.loss.calm)
 	}
 	s.troubled = min(b.troubled[p], s.tick)
 }

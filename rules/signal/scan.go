@@ -172,6 +172,21 @@ func scan(windows []sums) finding {
 	return best
 }
 
+// calm is how many of the newest ticks favour normal over the silence that f accuses the route of: the youngest window
+// that speaks most for it.
+func calm(windows []sums, f *finding) int64 {
+	if f.share < 0 {
+		return 0
+	}
+	best, ticks := 0.0, int64(0)
+	for rung := range windows[:f.rung] {
+		if nats := windows[rung].silence[f.share]; nats < best {
+			best, ticks = nats, ladder[rung]
+		}
+	}
+	return ticks
+}
+
 // recovered reports whether a younger window favours normal over the state that f accuses the route of.
 func recovered(younger []sums, w *sums, f *finding) bool {
 	if f.evidence < recoveryNats {
