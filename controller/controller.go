@@ -5,7 +5,6 @@ package controller
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -270,6 +269,3 @@ func (c *Controller) Ready() error {
 	}
 	return nil
 }
-
-// errStopped ends a reload that nobody is left to take.
-var errStopped = fmt.Errorf("reload: %w", context.Canceled)

@@ -26,6 +26,17 @@ func until(t *testing.T, w *world, c *Controller, n int, what string, ok func() 
 	t.Fatalf("after %d rounds: want %s, got %s", n, what, shown(c))
 }
 
+// healthy is a controller over a store that has watched healthy carriers for two minutes.
+func healthy(t *testing.T, s Store, seed uint64) (*Controller, *world) {
+	t.Helper()
+	c, w := newController(t, s), newWorld(seed, time.Now().Truncate(5*time.Second))
+	c.observe(w.baselines(), w.now)
+	for range 24 {
+		w.play(c)
+	}
+	return c, w
+}
+
 func phase(c *Controller, id route.ID) route.Phase {
 	return c.engine.World.Lanes[0].State(id).Phase
 }
@@ -33,11 +44,7 @@ func phase(c *Controller, id route.ID) route.Phase {
 func TestStoryFromSilenceToThePlaceBack(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
-	c, w := newController(t, s), newWorld(1, time.Now().Truncate(5*time.Second))
-	c.observe(w.baselines(), w.now)
-	for range 24 {
-		w.play(c)
-	}
+	c, w := healthy(t, s, 1)
 	if got, want := shown(c), "1-1 acme:active:10000 bolt:active:0"; got != want {
 		t.Fatalf("after two healthy minutes: got table %s, want %s", got, want)
 	}
@@ -67,11 +74,7 @@ func TestStoryFromSilenceToThePlaceBack(t *testing.T) {
 func TestAFullDiskChangesNothingThatSendersSee(t *testing.T) {
 	s := &flaky{Store: openStore(t, t.TempDir())}
 	defer s.Close()
-	c, w := newController(t, s), newWorld(2, time.Now().Truncate(5*time.Second))
-	c.observe(w.baselines(), w.now)
-	for range 24 {
-		w.play(c)
-	}
+	c, w := healthy(t, s, 2)
 	before := shown(c)
 	s.fail(errDiskFull)
 	w.dead["acme"] = true
@@ -88,11 +91,7 @@ func TestAFullDiskChangesNothingThatSendersSee(t *testing.T) {
 func TestAnUnconfirmedChangeIsPublishedOnlyOnceALaterOneIsConfirmed(t *testing.T) {
 	s := &flaky{Store: openStore(t, t.TempDir())}
 	defer s.Close()
-	c, w := newController(t, s), newWorld(3, time.Now().Truncate(5*time.Second))
-	c.observe(w.baselines(), w.now)
-	for range 24 {
-		w.play(c)
-	}
+	c, w := healthy(t, s, 3)
 	before := shown(c)
 	s.fail(store.ErrUnsure)
 	w.dead["acme"] = true
@@ -110,11 +109,7 @@ func TestAnUnconfirmedChangeIsPublishedOnlyOnceALaterOneIsConfirmed(t *testing.T
 func TestARestartChangesNothingThatSendersSee(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	c, w := newController(t, s), newWorld(4, time.Now().Truncate(5*time.Second))
-	c.observe(w.baselines(), w.now)
-	for range 24 {
-		w.play(c)
-	}
+	c, w := healthy(t, s, 4)
 	w.dead["acme"] = true
 	until(t, w, c, 24, "acme demoted", func() bool { return phase(c, "acme") == route.Demoted })
 	table, held := string(c.o.Model.Table().Plain), c.engine.World.Lanes[0].State("acme").HoldUntil
@@ -138,11 +133,7 @@ func TestARestartChangesNothingThatSendersSee(t *testing.T) {
 func TestTheClockOfAConditionOutlivesARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	c, w := newController(t, s), newWorld(6, time.Now().Truncate(5*time.Second))
-	c.observe(w.baselines(), w.now)
-	for range 24 {
-		w.play(c)
-	}
+	c, w := healthy(t, s, 6)
 	w.dead["acme"] = true
 	held := func(c *Controller) route.Duration {
 		for _, clock := range c.engine.World.Lanes[0].State("acme").Clocks {
@@ -165,11 +156,7 @@ func TestAClockThatJumpsHoldsChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, t.TempDir())
 			defer s.Close()
-			c, w := newController(t, s), newWorld(5, time.Now().Truncate(5*time.Second))
-			c.observe(w.baselines(), w.now)
-			for range 24 {
-				w.play(c)
-			}
+			c, w := healthy(t, s, 5)
 			w.now = w.now.Add(jump)
 			w.pending = nil
 			c.watchClock(w.now, 5*time.Second)
@@ -296,11 +283,7 @@ func TestAJumpThatTheLoopSeesMovesTheStateAlong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, t.TempDir())
 			defer s.Close()
-			c, w := newController(t, s), newWorld(7, time.Now().Truncate(5*time.Second))
-			c.observe(w.baselines(), w.now)
-			for range 24 {
-				w.play(c)
-			}
+			c, w := healthy(t, s, 7)
 			w.dead["acme"] = true
 			until(t, w, c, 24, "acme demoted", func() bool { return phase(c, "acme") == route.Demoted })
 			left := c.engine.World.Lanes[0].State("acme").HoldUntil.Sub(w.now)

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -53,6 +54,9 @@ func (c *Controller) handOver(ctx context.Context, p *policy.Policy) error {
 	}
 	return <-r.done // the loop answers whatever it has taken
 }
+
+// errStopped ends a reload that nobody is left to take.
+var errStopped = fmt.Errorf("reload: %w", context.Canceled)
 
 // adopt puts a policy in force.
 func (c *Controller) adopt(p *policy.Policy, now time.Time) error {
