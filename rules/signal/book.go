@@ -30,6 +30,7 @@ type Book struct {
 	keys     map[route.Key]*key
 	sorted   []*key           // the same in order; nil where keys came or went since
 	byLane   map[place][]*key // by network
+	crowds   map[place]*crowds
 	routes   map[route.ID]*account
 	sources  map[string]*source
 	swept    time.Time          // when what is no longer needed was last forgotten
@@ -67,6 +68,7 @@ func New(o Options) *Book {
 		waits:    map[route.Class]time.Duration{},
 		keys:     map[route.Key]*key{},
 		byLane:   map[place][]*key{},
+		crowds:   map[place]*crowds{},
 		routes:   map[route.ID]*account{},
 		sources:  map[string]*source{},
 		changed:  map[route.Key]bool{},
@@ -79,6 +81,13 @@ func New(o Options) *Book {
 func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Duration) {
 	b.lanes, b.waits = lanes, deadlines
 	b.byLane = map[place][]*key{}
+	was := b.crowds
+	b.crowds = map[place]*crowds{}
+	for p, c := range was {
+		if slices.Contains(lanes, p.lane) {
+			b.crowds[p] = c
+		}
+	}
 	for _, k := range b.sortedKeys() {
 		b.place(k)
 	}
@@ -126,8 +135,13 @@ func (b *Book) placeOf(k *key) (place, bool) {
 func (b *Book) place(k *key) {
 	p, ok := b.placeOf(k)
 	if !ok {
+		k.crowds = &crowds{}
 		return
 	}
+	if b.crowds[p] == nil {
+		b.crowds[p] = &crowds{}
+	}
+	k.crowds = b.crowds[p]
 	list := b.byLane[p]
 	at := sort.Search(len(list), func(i int) bool { return !lessKey(list[i].id, k.id) })
 	b.byLane[p] = slices.Insert(list, at, k)
@@ -229,6 +243,9 @@ func (b *Book) submit(a *account, o *route.Observation, inTime bool, now time.Ti
 	}
 	k.advance(b, tick)
 	k.answers.note(o)
+	if o.Result != route.Refused || o.Fault == route.FaultRoute {
+		k.crowds.note(tick)
+	}
 	switch {
 	case o.Result != route.Refused:
 		k.ring.bump(tick, fieldSubmitted)

@@ -4,8 +4,8 @@ import "time"
 
 // cell is one step of the window ladder for one key: the cohorts that a window holds and the next shorter one does not.
 type cell struct {
-	from      int64 // first tick of its cohorts
-	submitted float64
+	from      int64   // first tick of its cohorts
+	submitted float64 // as they are, whatever they weigh
 	delivered float64
 	failed    float64
 	open      float64 // without a final receipt, and old enough that silence may count
@@ -15,7 +15,13 @@ type cell struct {
 	usual     float64 // final receipts that should be back of the open and the answered ones, at today's pace
 	expected  float64 // messages whose receipt should be back at the pace learned: sum of n × F
 	squares   float64 // sum of n × F², for the interval
-	mature    float64 // messages whose final status should be back: answered ones, and F of the rest, at today's pace
+
+	// What was seen, for people. All other fields but submitted weigh the messages of a crowd for less.
+	mature        float64 // messages whose final status should be back: answered ones, and F of the rest, at today's pace
+	seenDelivered float64
+	seenFailed    float64
+	seenConverted float64
+	seenReach     float64
 
 	// The rest stays 0 where conversions are not reported.
 	converted   float64
@@ -65,7 +71,7 @@ func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
 		cells[rung].from = start
 		if n := k.ring.tally(s); n != (tally{}) {
 			age := t - start - width
-			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks)
+			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks, k.crowds.weight(start, width))
 		}
 		tick = start - 1
 	}
@@ -87,33 +93,41 @@ func slotSpan(s int, tick int64) (start, width int64) {
 }
 
 // count adds a cohort. Its age stands at an index of the paced shares; silence says whether it is old enough that
-// unanswered messages count.
-func (k *key) count(c *cell, n tally, index int, silence bool) {
+// unanswered messages count, and weight for how much each of its messages does.
+func (k *key) count(c *cell, n tally, index int, silence bool, weight float64) {
 	submitted, ended := float64(n.submitted), float64(n.delivered+n.failed)
 	open := max(0, submitted-ended)
 	due, exact := float64(k.paced.shares[index]), float64(k.exact.shares[index])
 	c.submitted += submitted
-	c.delivered += float64(n.delivered)
-	c.failed += float64(n.failed)
-	c.expected += submitted * exact
-	c.squares += submitted * exact * exact
+	c.seenDelivered += float64(n.delivered)
+	c.seenFailed += float64(n.failed)
 	c.mature += ended + open*due
+	c.delivered += weight * float64(n.delivered)
+	c.failed += weight * float64(n.failed)
+	c.expected += weight * submitted * exact
+	c.squares += weight * submitted * exact * exact
 	if silence {
-		c.open += open
-		c.answered += ended
-		c.usual += (open + ended) * due * k.normal.arrival
-		c.due += open * due * k.normal.arrival
-		c.dueExact += open * exact * k.normal.arrival
+		c.open += weight * open
+		c.answered += weight * ended
+		c.usual += weight * (open + ended) * due * k.normal.arrival
+		c.due += weight * open * due * k.normal.arrival
+		c.dueExact += weight * open * exact * k.normal.arrival
 	}
 	if k.convert != nil {
-		converted := float64(n.converted)
-		reach, rest := float64(k.convert.shares[index]), max(0, submitted-converted)
-		c.converted += converted
-		c.unconverted += rest
-		c.convDue += rest * reach * k.normal.conversion
-		c.reach += submitted * reach
-		c.reachSq += submitted * reach * reach
+		k.countConversions(c, n, index, weight)
 	}
+}
+
+func (k *key) countConversions(c *cell, n tally, index int, weight float64) {
+	submitted, converted, reach := float64(n.submitted), float64(n.converted), float64(k.convert.shares[index])
+	rest := max(0, submitted-converted)
+	c.seenConverted += converted
+	c.seenReach += submitted * reach
+	c.converted += weight * converted
+	c.unconverted += weight * rest
+	c.convDue += weight * rest * reach * k.normal.conversion
+	c.reach += weight * submitted * reach
+	c.reachSq += weight * submitted * reach * reach
 }
 
 // settle turns sums over open messages into means.

@@ -104,7 +104,7 @@ func (s *subject) conversion(q route.Quality) route.Conversion {
 	if w.reach == 0 {
 		return route.Conversion{Quality: route.Quality{Cause: "no conversions are reported", Age: q.Age}}
 	}
-	c := route.Conversion{Quality: q, Converted: w.converted, Baseline: w.normalConverted / w.submitted, Messages: w.reach, Evidence: s.loss.evidence}
+	c := route.Conversion{Quality: q, Converted: w.seenConverted, Baseline: w.normalConverted / w.submitted, Messages: w.seenReach, Evidence: s.loss.evidence}
 	c.Ratio, c.Low, c.High = interval(w.converted, w.reach, w.reachSq)
 	c.Since = timeOf(s.startOf(rung))
 	c.Recovered = s.convertsNormally()

@@ -14,6 +14,7 @@ type key struct {
 	id      route.Key
 	ring    ring
 	learned Learned
+	crowds  *crowds // of its place
 	answers answers
 	suspect [8]span // when it was suspect or out, newest last; what was sent then is not learned
 	paced   *paced  // its receipt curve at today's pace

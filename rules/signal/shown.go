@@ -65,6 +65,10 @@ func (s *subject) over(rung int) window {
 			w.expected += c.expected
 			w.squares += c.squares
 			w.mature += c.mature
+			w.seenDelivered += c.seenDelivered
+			w.seenFailed += c.seenFailed
+			w.seenConverted += c.seenConverted
+			w.seenReach += c.seenReach
 			w.converted += c.converted
 			w.reach += c.reach
 			w.reachSq += c.reachSq
@@ -110,10 +114,10 @@ func (s *subject) delivery(d *route.Delivery, q route.Quality) {
 		d.Quality = route.Quality{Cause: s.emptyCause(), Age: q.Age}
 		return
 	}
-	d.Delivered, d.Failed, d.Messages = w.delivered, w.failed, w.mature
+	d.Delivered, d.Failed, d.Messages = w.seenDelivered, w.seenFailed, w.mature
 	d.Baseline = w.normal / w.submitted
 	d.Ratio, d.Low, d.High = interval(w.delivered, w.expected, w.squares)
-	most := clamp(1-w.failed/w.submitted, 0, 1) // what has failed will not be delivered
+	most := clamp(1-w.seenFailed/w.submitted, 0, 1) // what has failed will not be delivered
 	d.Ratio, d.Low, d.High = min(d.Ratio, most), min(d.Low, most), min(d.High, most)
 	d.Evidence, d.Silence, d.Failure, d.Failures = s.found.evidence, s.found.silence, s.found.failure, s.found.failures
 	d.Since = timeOf(s.startOf(rung))
@@ -168,7 +172,7 @@ func (s *subject) open(q route.Quality) route.Open {
 	for i := range s.tracks {
 		for rung := range s.tracks[i].cells {
 			if c := &s.tracks[i].cells[rung]; ladder[rung] <= ringHour {
-				byRung[rung] += max(0, c.submitted-c.delivered-c.failed)
+				byRung[rung] += max(0, c.submitted-c.seenDelivered-c.seenFailed)
 			}
 		}
 	}

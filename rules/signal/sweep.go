@@ -60,6 +60,10 @@ func (b *Book) forget(k *key) {
 	for i := range list {
 		if list[i] == k {
 			b.byLane[p] = append(list[:i:i], list[i+1:]...)
+			if len(list) == 1 {
+				delete(b.byLane, p)
+				delete(b.crowds, p)
+			}
 			return
 		}
 	}
