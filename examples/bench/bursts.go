@@ -22,9 +22,6 @@ type town struct {
 	told   bool // the baseline is told; else it is learned, from nothing
 }
 
-// routeDays is how long each town is watched, over the routes that carry its traffic.
-const routeDays = 30
-
 // campaigns are 10,000 messages in 20 seconds, on a little steady traffic.
 func campaigns(every time.Duration, lists, dead, spread float64) scenario.Stream {
 	return scenario.Stream{Network: "234-15", Rate: 0.2, Diurnal: 0.8, Burst: scenario.Burst{
@@ -99,13 +96,13 @@ func (t *town) watch(w io.Writer, seed uint64) error {
 	st := t.stream
 	st.Class = t.class
 	s.Send(st)
-	days := routeDays / t.carriers(p)
+	days := *routeDays / t.carriers(p)
 	s.Advance(s.Now().Add(time.Duration(days) * 24 * time.Hour))
 	messages := 0
 	for i := range p.Routes {
 		messages += s.Totals(p.Routes[i].ID).Submitted
 	}
-	fmt.Fprintf(w, "%-58s %5.1f false demotions a route-month, %3d held, %9d messages\n", t.name, float64(demoted)*30/routeDays, held, messages)
+	fmt.Fprintf(w, "%-58s %5.1f false demotions a route-month, %3d held, %9d messages\n", t.name, float64(demoted)*30/float64(*routeDays), held, messages)
 	if first != "" && *verbose {
 		fmt.Fprintf(w, "    %s\n", first)
 	}

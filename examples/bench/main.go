@@ -23,9 +23,10 @@ import (
 var benchRules []byte
 
 var (
-	seed    = flag.Uint64("seed", 1, "of all chance")
-	verbose = flag.Bool("v", false, "show the first false demotion of each")
-	only    = flag.String("only", "", "part of the names of those to run")
+	seed      = flag.Uint64("seed", 1, "of all chance")
+	verbose   = flag.Bool("v", false, "show the first false demotion of each")
+	routeDays = flag.Int("days", 30, "how long each is watched, over the routes that carry its traffic")
+	only      = flag.String("only", "", "part of the names of those to run")
 )
 
 // quickRules are the files of the quickstart's policy.

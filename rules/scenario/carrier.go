@@ -24,22 +24,22 @@ func (s *Sim) send(f *flow, c *campaign) {
 		s.submit(m, f.Route, dead)
 		return
 	}
-	lane := s.lane(f.Class, f.Network)
+	lane := f.look(s.engine.Table)
 	if lane == nil {
 		s.unserved++
 		return
 	}
-	if at := lane.At(m.slot()); at >= 0 {
+	if at := m.entry(lane); at >= 0 {
 		s.try(m, lane, at, dead)
 	}
 }
 
-func (s *Sim) lane(c route.Class, n route.Network) *route.LaneTable {
-	i := s.engine.Table.Lookup(c, n)
-	if i < 0 {
-		return nil
+// entry is the index of the entry that a message gets; where one has everything, nobody need ask for the key.
+func (m *message) entry(lane *route.LaneTable) int {
+	if lane.Routes[0].Share == route.FullShare {
+		return 0
 	}
-	return &s.engine.Table.Lanes[i]
+	return lane.At(m.slot())
 }
 
 // try submits by the entry at an index, and where that one refuses by its own fault, at once by the active ones after
@@ -64,12 +64,13 @@ func (s *Sim) try(m message, lane *route.LaneTable, at int, dead bool) {
 // submit hands a message to a route, and plans what will come back.
 func (s *Sim) submit(m message, id route.ID, dead bool) outcome {
 	f := m.flow
-	h, c := m.campaign.treated(*s.treatment(id, f.Class, f.Network)), f.on(id)
-	fates, which := h.shares(dead), 0
-	if dead {
-		which = 1
+	c := s.on(f, id)
+	h := c.health
+	if m.campaign != nil {
+		h = m.campaign.treated(h)
 	}
-	out := f.pick(&fates, &c.fates[which])
+	fates := h.shares(dead)
+	out := f.pick(&fates, &c.fates[index(dead)])
 	o := route.Observation{Kind: route.KindSubmit, Time: s.now, Source: f.Source, Route: id, Class: f.Class, Network: f.Network, Latency: h.Latency}
 	switch out {
 	case outRefused:
@@ -79,12 +80,19 @@ func (s *Sim) submit(m message, id route.ID, dead bool) outcome {
 	case outTimeout:
 		o.Result, o.Latency = route.TimedOut, answerPatience
 	}
-	s.count(id, out)
+	c.totals.count(out)
 	s.tell(&o)
 	if out == outDelivered || out == outFailed || h.Forged && out == outSilent {
-		s.answers(f, c, o, out, &h)
+		s.answers(f, c, o, out, h)
 	}
 	return out
+}
+
+func index(dead bool) int {
+	if dead {
+		return 1
+	}
+	return 0
 }
 
 // answers plans the receipt of a message and its conversion.

@@ -24,6 +24,7 @@ type Sim struct {
 	order    uint64
 	flows    map[string]*flow
 	treated  map[route.Key]*Health
+	treats   int // how often Treat was called
 	usual    Health
 	probers  map[string]*prober
 	sources  map[string]*beater
@@ -61,7 +62,7 @@ func NewSim(p *policy.Policy, o SimOptions) *Sim {
 	s := &Sim{
 		engine: Engine{Book: signal.New(o.Signal), Mode: o.Mode}, policy: p, seed: o.Seed, now: o.Start,
 		next:  o.Start.Truncate(signal.Tick).Add(signal.Tick),
-		flows: map[string]*flow{}, treated: map[route.Key]*Health{}, usual: Healthy(), probers: map[string]*prober{},
+		flows: map[string]*flow{}, treated: map[route.Key]*Health{}, treats: 1, usual: Healthy(), probers: map[string]*prober{},
 		sources: map[string]*beater{}, muted: map[string]bool{}, totals: map[route.ID]*Totals{}, emit: o.Emit, observe: o.Observe,
 	}
 	s.engine.Use(p)
@@ -87,12 +88,16 @@ func (s *Sim) Totals(id route.ID) Totals {
 // Unserved is how many messages no lane served.
 func (s *Sim) Unserved() int { return s.unserved }
 
-func (s *Sim) count(id route.ID, out outcome) {
+func (s *Sim) total(id route.ID) *Totals {
 	t := s.totals[id]
 	if t == nil {
 		t = &Totals{}
 		s.totals[id] = t
 	}
+	return t
+}
+
+func (t *Totals) count(out outcome) {
 	t.Submitted++
 	switch out {
 	case outDelivered:
@@ -122,6 +127,7 @@ func (s *Sim) Send(st Stream) {
 // Treat sets how a route treats messages from now on; class and network "" are all, and a country is all of its networks.
 // Where several sayings concern a message, the one with the closest network counts, and of those the one with its class.
 func (s *Sim) Treat(id route.ID, c route.Class, n route.Network, h Health) {
+	s.treats++
 	s.treated[route.Key{Route: id, Class: c, Network: n}] = &h
 }
 

@@ -49,7 +49,9 @@ type flow struct {
 	count   uint64 // messages sent, for their keys
 	carried map[route.ID]*carried
 	slots   uint64
-	lists   float64 // owed to steady dead lists
+	lists   float64          // owed to steady dead lists
+	table   *route.Table     // the table that was last looked at
+	lane    *route.LaneTable // its lane for the stream
 }
 
 // carried is what steady chance owes the messages of a stream on one route.
@@ -57,13 +59,31 @@ type carried struct {
 	fates       [2]owed // of numbers that exist, of dead ones
 	converts    float64
 	delay, late uint64
+	totals      *Totals
+	health      *Health // how the route treats the stream's messages, as of the treats-th saying
+	treats      int
 }
 
-func (f *flow) on(id route.ID) *carried {
+// look is the lane of a table that serves the stream, nil where none does.
+func (f *flow) look(t *route.Table) *route.LaneTable {
+	if f.table != t {
+		f.table, f.lane = t, nil
+		if i := t.Lookup(f.Class, f.Network); i >= 0 {
+			f.lane = &t.Lanes[i]
+		}
+	}
+	return f.lane
+}
+
+// on is what a stream has with a route.
+func (s *Sim) on(f *flow, id route.ID) *carried {
 	c := f.carried[id]
 	if c == nil {
-		c = &carried{}
+		c = &carried{totals: s.total(id)}
 		f.carried[id] = c
+	}
+	if c.treats != s.treats {
+		c.treats, c.health = s.treats, s.treatment(id, f.Class, f.Network)
 	}
 	return c
 }
@@ -156,13 +176,14 @@ func (s *Sim) burst(f *flow, c *campaign, left int) {
 }
 
 // treated is a route's health towards a campaign.
-func (c *campaign) treated(h Health) Health {
-	if c == nil || c.logit == 0 || h.Delivered <= 0 || h.Delivered >= 1 {
+func (c *campaign) treated(h *Health) *Health {
+	if c.logit == 0 || h.Delivered <= 0 || h.Delivered >= 1 {
 		return h
 	}
 	reached := 1 / (1 + math.Exp(-math.Log(h.Delivered/(1-h.Delivered))-c.logit))
 	reached = math.Min(reached, 1-h.Failed*(1-reached)/(1-h.Delivered))
-	h.Failed = math.Max(0, math.Min(1-reached, h.Failed+h.Delivered-reached))
-	h.Delivered = reached
-	return h
+	n := *h
+	n.Failed = math.Max(0, math.Min(1-reached, h.Failed+h.Delivered-reached))
+	n.Delivered = reached
+	return &n
 }
