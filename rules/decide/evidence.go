@@ -87,7 +87,7 @@ func (l *lane) alone(c change) bool {
 // bornOut reports whether more than missing receipts speaks against the route: another channel, or statuses that failed.
 func (l *lane) bornOut(c change) bool {
 	nats, _ := secondChannel(&l.signals[c.index])
-	return nats >= corroborated || l.withoutSilence(c)
+	return nats+pathWorks(&l.signals[c.index]) >= corroborated || l.withoutSilence(c)
 }
 
 // compare is how much route i shares the trouble of the change's route, in nats. Messages of the same time are compared
@@ -156,6 +156,8 @@ func (l *lane) corroborate(c change) route.GuardResult {
 	switch waited := l.waited(c); {
 	case nats >= corroborated:
 		return passes("%s fail too", told)
+	case nats+pathWorks(&l.signals[c.index]) >= corroborated:
+		return passes("receipts of earlier messages still come, so their path works")
 	case nats <= contradicted:
 		return holdsBack(frees, "%s show that messages arrive, so only their receipts are missing", told)
 	case waited < g.Wait && told == "":
@@ -213,6 +215,13 @@ func secondChannel(s *route.Signals) (nats float64, told string) {
 		return nats, fmt.Sprintf("%s and handset probes", told)
 	}
 	return nats, "handset probes"
+}
+
+// pathWorks is what speaks, in nats, for the receipts' path working, so that what is missing is the messages: no more than
+// is needed to believe it, so that a channel which sees the messages themselves can outweigh it, and never less than
+// nothing, as a dead route may bring no receipts of earlier messages either.
+func pathWorks(s *route.Signals) float64 {
+	return math.Max(0, math.Min(corroborated, s.Second.Path))
 }
 
 // brief is a time to the second, for people.

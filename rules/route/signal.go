@@ -85,8 +85,11 @@ type Second struct {
 	// delivered as usual, from the conversions of the same cohorts. It means something where ConversionKnown.
 	Conversion      float64 `json:"conversion"`
 	ConversionKnown bool    `json:"conversion_known"`
-	ProbesOK        int64   `json:"probes_ok"`     // message probes sent in the window that arrived in time
-	ProbesFailed    int64   `json:"probes_failed"` // and that did not
+	// Path is the log likelihood, in nats, of the path that brings receipts working as usual against its being broken as the
+	// silence says, from the receipts of messages that were submitted before; 0 where nothing can be said.
+	Path         float64 `json:"path"`
+	ProbesOK     int64   `json:"probes_ok"`     // message probes sent in the window that arrived in time
+	ProbesFailed int64   `json:"probes_failed"` // and that did not
 }
 
 // Signals is all that is judged of one route in one lane at one moment.

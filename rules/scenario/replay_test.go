@@ -10,9 +10,10 @@ import (
 	"signalbox/rules/signal"
 )
 
+// The route dies whole: not even receipts of earlier messages come, so that it might be their path.
 func TestABlackHoleIsHeldThenDemotedThenComesBackByItsRamp(t *testing.T) {
 	all := town{lasts: minutes(60), seed: 1, blind: true, streets: []street{
-		{id: "a", rate: 2, delivered: between(20, 30, 0)}, {id: "b", rate: 2}}}.observations()
+		{id: "a", rate: 2, delivered: between(20, 30, 0), receipts: func(at time.Duration) bool { return at < minutes(20) || at > minutes(30) }}, {id: "b", rate: 2}}}.observations()
 	ds, tables := play(t, townPolicy(t, "a", "b"), all)
 	made := enforced(ds)
 	if len(made) < 4 {

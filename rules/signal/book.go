@@ -297,6 +297,10 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		a.proof = true
 	} else {
 		a.proven = true
+		if k.arrived == nil {
+			k.arrived = &arrivals{}
+		}
+		k.arrived.note(tickOf(o.Time), tick)
 	}
 }
 

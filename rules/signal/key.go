@@ -14,7 +14,8 @@ type key struct {
 	id      route.Key
 	ring    ring
 	learned Learned
-	crowds  *crowds // of its place
+	crowds  *crowds   // of its place
+	arrived *arrivals // nil until a receipt has come
 	answers answers
 	suspect [8]span // when it was suspect or out, newest last; what was sent then is not learned
 	paced   *paced  // its receipt curve at today's pace

@@ -61,6 +61,7 @@ func (s *subject) second(lane route.Lane) route.Second {
 		return route.Second{}
 	}
 	var out route.Second
+	out.Path = s.path()
 	out.ProbesOK, out.ProbesFailed = s.account.since(lane, timeOf(s.startOf(s.found.rung)))
 	if !converting(s.tracks) || s.reading.conversion != "" {
 		return out
