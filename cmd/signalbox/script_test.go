@@ -131,7 +131,7 @@ func incident() []byte {
 		add(at, `"type":"submit","source":"gw-1","id":"m-%d","route":%q,"class":"otp","network":"234-15"`, i, id)
 		back := at + time.Duration(1000+r.IntN(7000))*time.Millisecond
 		luck := r.Float64()
-		if id == "acme-uk" && at >= holeBegins && at < holeEnds || luck > 0.97 {
+		if id == "acme-uk" && back >= holeBegins && at < holeEnds || luck > 0.97 {
 			continue
 		}
 		status := "delivered"

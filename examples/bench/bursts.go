@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"signalbox/rules/decide"
@@ -14,18 +15,23 @@ import (
 // town is healthy bursty traffic on one lane: whatever is demoted is demoted falsely.
 type town struct {
 	name   string
-	files  []policy.File
 	class  route.Class
 	shared bool // the routes share the traffic; else the first of them carries it
-	health func() scenario.Health
 	stream scenario.Stream
-	told   bool // the baseline is told; else it is learned, from nothing
+	health func() scenario.Health
+	files  []policy.File
 }
 
-// campaigns are 10,000 messages in 20 seconds, on a little steady traffic.
-func campaigns(every time.Duration, lists, dead, spread float64) scenario.Stream {
-	return scenario.Stream{Network: "234-15", Rate: 0.2, Diurnal: 0.8, Burst: scenario.Burst{
-		Messages: 10_000, Over: 20 * time.Second, Every: every, Dead: dead, DeadLists: lists, Spread: spread}}
+// campaigns are so many messages handed over in a time, every two hours in the mean, on a little steady traffic.
+func campaigns(messages int, over time.Duration) scenario.Stream {
+	return scenario.Stream{Rate: 0.2, Diurnal: 0.8, Burst: scenario.Burst{Messages: messages, Over: over, Every: 2 * time.Hour}}
+}
+
+// toLists lets a share of the campaigns go to lists of which 30 % of the numbers are dead, and each campaign have a
+// share of its own that can be reached.
+func toLists(st scenario.Stream, share, spread float64) scenario.Stream {
+	st.Burst.Dead, st.Burst.DeadLists, st.Burst.Spread = 0.3, share, spread
+	return st
 }
 
 // batching is a carrier that is well and sends its receipts every 30 seconds.
@@ -35,10 +41,53 @@ func batching() scenario.Health {
 	return h
 }
 
-func converting() scenario.Health {
-	h := batching()
-	h.Conversion = 0.8
-	return h
+// small are campaigns that are lost in the traffic of a minute: 150 messages on one a second.
+func small() scenario.Stream {
+	st := campaigns(150, 20*time.Second)
+	st.Rate, st.Diurnal, st.Burst.Every = 1, 0.6, 30*time.Minute
+	return st
+}
+
+// towns are all that is watched.
+func towns() []*town {
+	steady := scenario.Stream{Rate: 5, Diurnal: 0.6}
+	big := campaigns(10_000, 20*time.Second)
+	var all []*town
+	for _, t := range []town{
+		{name: "5/s, receipts in batches of 30 s", class: "otp", stream: steady},
+		{name: "campaigns of 10,000 in 20 s", class: "bulk", stream: big},
+		{name: "campaigns, one in five to a dead list", class: "bulk", stream: toLists(big, 0.2, 0)},
+		{name: "campaigns, one in five to a dead list", class: "otp", stream: toLists(big, 0.2, 0)},
+		{name: "campaigns, one in five to a dead list", class: "bulk", stream: toLists(big, 0.2, 0), shared: true},
+		{name: "campaigns, one in fifty to a dead list", class: "bulk", stream: toLists(big, 0.02, 0)},
+		{name: "campaigns that differ, dead lists", class: "bulk", stream: toLists(big, 0.2, 0.3)},
+		{name: "campaigns of 10,000 in 5 min, dead lists", class: "bulk", stream: toLists(campaigns(10_000, 5*time.Minute), 0.2, 0)},
+		{name: "campaigns of 150 on 1/s, dead lists", class: "bulk", stream: toLists(small(), 0.2, 0)},
+	} {
+		t.health = batching
+		t.files = []policy.File{{Name: "rules.yml", Data: benchRules}, {Name: "lanes.yml", Data: []byte(t.lanes())}}
+		t.name += map[bool]string{false: ", " + string(t.class), true: ", " + string(t.class) + " by shares"}[t.shared]
+		all = append(all, &t)
+		if t.class == "otp" {
+			q := t
+			q.files, q.name = quickRules(), t.name+", quickstart"
+			all = append(all, &q)
+		}
+	}
+	return all
+}
+
+// bursts watches all towns.
+func bursts(w io.Writer) error {
+	for _, t := range towns() {
+		if !strings.Contains(t.name, *only) {
+			continue
+		}
+		if err := t.watch(w); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return nil
 }
 
 // lanes are the routes and the lane that the rules of the benchmark of incidents are completed with.
@@ -67,44 +116,41 @@ func (t *town) carriers(p *policy.Policy) int {
 	return 1
 }
 
-// watch lets the town live for its route-days and counts what was demoted.
-func (t *town) watch(w io.Writer, seed uint64) error {
+// watch lets the town live for its route-days and counts what was demoted. Nothing is told of what is normal.
+func (t *town) watch(w io.Writer) error {
 	p, err := policy.Parse(t.files)
 	if err != nil {
-		return fmt.Errorf("town %s: %w", t.name, err)
+		return err
 	}
-	demoted, held, first := 0, 0, ""
-	s := scenario.NewSim(p, scenario.SimOptions{Seed: seed, Mode: route.Act, Emit: func(o decide.Outcome) {
-		for i := range o.Decisions {
-			switch d := &o.Decisions[i]; {
-			case d.Enforced && d.Verdict == route.VerdictDemote && d.From != route.Demoted:
-				if demoted++; first == "" {
-					first = d.Time.Format("01-02 15:04:05 ") + d.Text
-				}
-			case d.Reason == route.GuardHeld && d.Verdict == route.VerdictDemote:
+	var demoted []route.Decision
+	held := 0
+	s := scenario.NewSim(p, scenario.SimOptions{Seed: *seed, Mode: route.Act, Emit: func(o decide.Outcome) {
+		for _, d := range o.Decisions {
+			switch {
+			case d.Verdict != route.VerdictDemote:
+			case d.Enforced && d.From != route.Demoted:
+				demoted = append(demoted, d)
+			case d.Reason == route.GuardHeld:
 				held++
 			}
 		}
 	}})
 	for i := range p.Routes {
-		h := t.health()
-		s.Treat(p.Routes[i].ID, "", "", h)
-		if t.told {
-			s.Tell(route.Observation{Kind: route.KindBaseline, Route: p.Routes[i].ID, Class: t.class, Network: t.stream.Network, Baseline: h.Baseline(5000)})
-		}
+		s.Treat(p.Routes[i].ID, "", "", t.health())
 	}
 	st := t.stream
-	st.Class = t.class
+	st.Class, st.Network = t.class, "234-15"
 	s.Send(st)
-	days := *routeDays / t.carriers(p)
-	s.Advance(s.Now().Add(time.Duration(days) * 24 * time.Hour))
+	s.Advance(s.Now().Add(time.Duration(*routeDays/t.carriers(p)) * 24 * time.Hour))
 	messages := 0
 	for i := range p.Routes {
 		messages += s.Totals(p.Routes[i].ID).Submitted
 	}
-	fmt.Fprintf(w, "%-58s %5.1f false demotions a route-month, %3d held, %9d messages\n", t.name, float64(demoted)*30/float64(*routeDays), held, messages)
-	if first != "" && *verbose {
-		fmt.Fprintf(w, "    %s\n", first)
+	fmt.Fprintf(w, "%-60s %5.1f false demotions a route-month, %3d held, %.1f million messages\n", t.name, float64(len(demoted))*30/float64(*routeDays), held, float64(messages)/1e6)
+	for i := range demoted {
+		if *verbose {
+			fmt.Fprintf(w, "    %s %s\n", demoted[i].Time.Format("01-02 15:04:05"), demoted[i].Text)
+		}
 	}
 	return nil
 }

@@ -27,8 +27,13 @@ type Learned struct {
 	Converted float64          `json:"converted"`
 	Delivered [buckets]float64 `json:"delivered"` // by receipt age, edges as of receiptAges
 	ConvAges  [buckets]float64 `json:"conv_ages"` // conversions by age, edges as of conversionAges
-	Told      *route.Baseline  `json:"told,omitempty"`
-	ToldNow   float64          `json:"told_now,omitempty"` // messages that Told still weighs
+	// How far messages of one minute share their fate: what their receipts say, whether they have come, and conversions.
+	Status     Together `json:"status_together,omitzero"`
+	Arrival    Together `json:"arrival_together,omitzero"`
+	Conversion Together `json:"conversion_together,omitzero"`
+
+	Told    *route.Baseline `json:"told,omitempty"`
+	ToldNow float64         `json:"told_now,omitempty"` // messages that Told still weighs
 }
 
 const buckets = fields - fieldDelivered
@@ -49,6 +54,9 @@ func (l *Learned) fade(to time.Time) {
 	l.Failed *= f
 	l.Converted *= f
 	l.ToldNow *= f
+	for _, t := range [...]*Together{&l.Status, &l.Arrival, &l.Conversion} {
+		t.fade(f)
+	}
 	for i := range l.Delivered {
 		l.Delivered[i] *= f
 		l.ConvAges[i] *= f
@@ -71,11 +79,12 @@ func (l *Learned) learn(at time.Time, c *Counts) bool {
 	return true
 }
 
-// tell replaces what is known by what an observation says, of which it keeps a copy.
+// tell replaces what is known by what an observation says, of which it keeps a copy. It says nothing of how messages go
+// together: that stays.
 func (l *Learned) tell(at time.Time, b *route.Baseline) {
 	told := *b
 	told.Ages, told.CDF, told.ConversionCDF = slices.Clone(b.Ages), slices.Clone(b.CDF), slices.Clone(b.ConversionCDF)
-	*l = Learned{At: at, Told: &told, ToldNow: b.Messages}
+	*l = Learned{At: at, Told: &told, ToldNow: b.Messages, Status: l.Status, Arrival: l.Arrival, Conversion: l.Conversion}
 }
 
 // check returns what is wrong with a baseline that was stored, or nil.
@@ -83,6 +92,11 @@ func (l *Learned) check() error {
 	for _, v := range append(append([]float64{l.Submitted, l.Failed, l.Converted, l.ToldNow}, l.Delivered[:]...), l.ConvAges[:]...) {
 		if !(v >= 0 && v <= route.MaxBaselineMessages) {
 			return fmt.Errorf("want counts from 0 to %v, got %v", route.MaxBaselineMessages, v)
+		}
+	}
+	for _, t := range [...]*Together{&l.Status, &l.Arrival, &l.Conversion} {
+		if err := t.check(); err != nil {
+			return err
 		}
 	}
 	if l.Told == nil {

@@ -71,7 +71,7 @@ func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
 		cells[rung].from = start
 		if n := k.ring.tally(s); n != (tally{}) {
 			age := t - start - width
-			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks, k.crowds.weight(start, width))
+			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks, k.weigh(start, width))
 		}
 		tick = start - 1
 	}
@@ -92,9 +92,26 @@ func slotSpan(s int, tick int64) (start, width int64) {
 	return tick - mod(tick, ticksPerTen), ticksPerTen
 }
 
+// weights are for how much each message of a cohort counts, 0..1, by what is asked of it: what its receipt says, whether
+// it came, and whether the message converted.
+type weights struct{ status, arrival, conversion float64 }
+
+// weigh weighs a cohort that begins at a tick.
+func (k *key) weigh(start, width int64) (w weights) {
+	w.status = k.crowds.weight(start, width, k.together[0])
+	w.arrival, w.conversion = w.status, w.status
+	if k.together[1] != k.together[0] {
+		w.arrival = k.crowds.weight(start, width, k.together[1])
+	}
+	if k.convert != nil && k.together[2] != k.together[0] {
+		w.conversion = k.crowds.weight(start, width, k.together[2])
+	}
+	return w
+}
+
 // count adds a cohort. Its age stands at an index of the paced shares; silence says whether it is old enough that
-// unanswered messages count, and weight for how much each of its messages does.
-func (k *key) count(c *cell, n tally, index int, silence bool, weight float64) {
+// unanswered messages count.
+func (k *key) count(c *cell, n tally, index int, silence bool, w weights) {
 	submitted, ended := float64(n.submitted), float64(n.delivered+n.failed)
 	open := max(0, submitted-ended)
 	due, exact := float64(k.paced.shares[index]), float64(k.exact.shares[index])
@@ -102,19 +119,19 @@ func (k *key) count(c *cell, n tally, index int, silence bool, weight float64) {
 	c.seenDelivered += float64(n.delivered)
 	c.seenFailed += float64(n.failed)
 	c.mature += ended + open*due
-	c.delivered += weight * float64(n.delivered)
-	c.failed += weight * float64(n.failed)
-	c.expected += weight * submitted * exact
-	c.squares += weight * submitted * exact * exact
+	c.delivered += w.status * float64(n.delivered)
+	c.failed += w.status * float64(n.failed)
+	c.expected += w.status * submitted * exact
+	c.squares += w.status * submitted * exact * exact
 	if silence {
-		c.open += weight * open
-		c.answered += weight * ended
-		c.usual += weight * (open + ended) * due * k.normal.arrival
-		c.due += weight * open * due * k.normal.arrival
-		c.dueExact += weight * open * exact * k.normal.arrival
+		c.open += w.arrival * open
+		c.answered += w.arrival * ended
+		c.usual += w.arrival * (open + ended) * due * k.normal.arrival
+		c.due += w.arrival * open * due * k.normal.arrival
+		c.dueExact += w.arrival * open * exact * k.normal.arrival
 	}
 	if k.convert != nil {
-		k.countConversions(c, n, index, weight)
+		k.countConversions(c, n, index, w.conversion)
 	}
 }
 

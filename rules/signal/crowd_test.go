@@ -52,16 +52,17 @@ func TestCrowds(t *testing.T) {
 	} {
 		w := crowded(c.minutes...)
 		n := float64(c.minutes[c.minute])
-		if got := n * w.weight(firstTick+int64(c.minute)*ticksPerMid, 1); math.Abs(got-c.want) > 1e-9 {
+		if got := n * w.weight(firstTick+int64(c.minute)*ticksPerMid, 1, correlations{}); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%s: got %v messages, want %v", c.claim, got, c.want)
 		}
 	}
 }
 
-// However cohorts merge, their messages count for the same.
+// However cohorts merge, their messages count for the same, or, where they are correlated, for no more.
 func TestCrowdsMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		minutes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 3, 12, 40, 60, 200, 3000}), 10, 140).Draw(t, "minutes")
+		together := rapid.SampledFrom([]correlations{{}, {0.01, 0.05}}).Draw(t, "together")
 		w := crowded(append(minutes, 0)...)
 		w.note(firstTick + int64(len(minutes))*ticksPerMid) // the last minute has ended
 		from := max(0, (len(minutes)-int(minutesKept))/10+1) * 10
@@ -70,9 +71,10 @@ func TestCrowdsMerge(t *testing.T) {
 			sum, all := 0.0, 0.0
 			for m := range int64(10) {
 				n := float64(minutes[ten+int(m)])
-				sum, all = sum+n*w.weight(start+m*ticksPerMid, ticksPerMid), all+n
+				sum, all = sum+n*w.weight(start+m*ticksPerMid, ticksPerMid, together), all+n
 			}
-			if got := all * w.weight(start, ticksPerTen); math.Abs(got-sum) > 1e-6 {
+			got := all * w.weight(start, ticksPerTen, together)
+			if got > sum+1e-4 || together == (correlations{}) && math.Abs(got-sum) > 1e-4 {
 				t.Fatalf("ten from minute %d: got %v messages, want the %v of its minutes", ten, got, sum)
 			}
 		}

@@ -186,6 +186,11 @@ func (s *subject) accuse(out bool) {
 	}
 	for _, k := range s.keys {
 		k.accuse(from, s.tick)
+		if out {
+			k.lasting.add(s.tick, s.tick)
+		} else {
+			k.suffer(s.tick)
+		}
 	}
 }
 

@@ -17,17 +17,45 @@ type key struct {
 	crowds  *crowds   // of its place
 	arrived *arrivals // nil until a receipt has come
 	answers answers
-	suspect [8]span // when it was suspect or out, newest last; what was sent then is not learned
+	suspect spans   // when it was suspect or out; what was sent then is not learned
+	lasting spans   // when it was out, or in trouble for longer than a campaign is; nor is how messages go together
+	trouble span    // the newest trouble while it was not out
 	paced   *paced  // its receipt curve at today's pace
 	exact   *paced  // its receipt curve as learned
 	convert *paced  // its conversion curve as learned; nil where conversions are not reported
 	normal  *normal // nil while it is cold
-	stamp   int64   // minute that normal and paced were made in; 0 where they are to be made anew
+	// How far messages of one minute share their fate, as of the last refresh: receipts' words, arrivals, conversions.
+	together [3]correlations
+	stamp    int64 // minute that normal and paced were made in; 0 where they are to be made anew
 }
 
-// span is a stretch of ticks, both ends in it; the zero span is none. As spans that lie within ten minutes of each other
-// are one, eight of them reach back further than what may still be learned.
+// span is a stretch of ticks, both ends in it; the zero span is none.
 type span struct{ from, to int64 }
+
+// spans are the newest of them, newest last. As spans that lie within ten minutes of each other are one, eight of them
+// reach back further than what may still be learned.
+type spans [8]span
+
+// hold reports whether one of the spans has some of the ticks from..to.
+func (s *spans) hold(from, to int64) bool {
+	for _, x := range s {
+		if x.to != 0 && from <= x.to && to >= x.from {
+			return true
+		}
+	}
+	return false
+}
+
+// add adds the ticks from..to, extending the last span where they touch.
+func (s *spans) add(from, to int64) {
+	last := &s[len(s)-1]
+	if last.to != 0 && from <= last.to+ticksPerTen {
+		last.from, last.to = min(last.from, from), max(last.to, to)
+		return
+	}
+	copy(s[:], s[1:])
+	*last = span{from, to}
+}
 
 // advance moves the ring's head to a tick and learns what matures by it.
 func (k *key) advance(b *Book, tick int64) {
@@ -35,6 +63,7 @@ func (k *key) advance(b *Book, tick int64) {
 		return
 	}
 	k.ring.advance(tick, func(minute int64, c *Counts) {
+		k.learnTogether(minute, c)
 		if k.suspected(minute*ticksPerMid, minute*ticksPerMid+ticksPerMid-1) {
 			return
 		}
@@ -48,30 +77,15 @@ func (k *key) advance(b *Book, tick int64) {
 // set back since: nothing in it can be dated.
 func (k *key) reach(b *Book, tick int64) {
 	if k.ring.head-tick >= fineSlots {
-		k.ring, k.answers, k.suspect = newRing(tick), answers{}, [len(k.suspect)]span{}
+		k.ring, k.answers, k.suspect, k.lasting, k.trouble = newRing(tick), answers{}, spans{}, spans{}, span{}
 	}
 	k.advance(b, tick)
 }
 
-func (k *key) suspected(from, to int64) bool {
-	for _, s := range k.suspect {
-		if s.to != 0 && from <= s.to && to >= s.from {
-			return true
-		}
-	}
-	return false
-}
+func (k *key) suspected(from, to int64) bool { return k.suspect.hold(from, to) }
 
-// accuse marks the ticks from..to as suspect, extending the last span where they touch.
-func (k *key) accuse(from, to int64) {
-	last := &k.suspect[len(k.suspect)-1]
-	if last.to != 0 && from <= last.to+ticksPerTen {
-		last.from, last.to = min(last.from, from), max(last.to, to)
-		return
-	}
-	copy(k.suspect[:], k.suspect[1:])
-	*last = span{from, to}
-}
+// accuse marks the ticks from..to as suspect.
+func (k *key) accuse(from, to int64) { k.suspect.add(from, to) }
 
 // learnConversion counts the age of a conversion; suspect messages teach nothing.
 func (k *key) learnConversion(age float64, submitted int64) {
@@ -238,6 +252,7 @@ func (k *key) refresh(b *Book, minute, tick int64, suspect bool) {
 		k.normal = nil
 		return
 	}
+	k.together = [...]correlations{k.learned.Status.correlations(), k.learned.Arrival.correlations(), k.learned.Conversion.correlations()}
 	factor := k.pace(n, tick)
 	if k.normal != nil && same(k.normal, n) && k.paced.factor == factor {
 		return

@@ -32,70 +32,105 @@ func (a *arrivals) note(at, submitted int64) {
 	}
 }
 
-// earlier is how many receipts came in the ticks from..to of messages submitted before a tick, which is not after from.
-func (a *arrivals) earlier(submitted, from, to int64) float64 {
-	n := 0
-	for tick := max(from, a.head-arrivalTicks+1); tick < min(to, a.head+1); tick++ {
-		for _, count := range a.counts[mod(tick, arrivalTicks)][tick-submitted+1:] {
-			n += int(count)
+// split is how many receipts came in a tick of messages submitted before another, and how many of the rest.
+func (a *arrivals) split(tick, submitted int64) (earlier, rest float64) {
+	if tick <= a.head-arrivalTicks || tick > a.head {
+		return 0, 0
+	}
+	for age, n := range a.counts[mod(tick, arrivalTicks)] {
+		if int64(age) > tick-submitted {
+			earlier += float64(n)
+		} else {
+			rest += float64(n)
 		}
 	}
-	return float64(n)
+	return earlier, rest
 }
 
-// expects is how many receipts of messages submitted before a tick are usual in the ticks from..to.
-func (k *key) expects(submitted, from, to int64) float64 {
-	sum := 0.0
-	for tick := submitted - 1; tick > k.ring.head-fineSlots && !k.ring.empty(); tick-- {
-		s := k.ring.slot(tick)
-		if s < 0 {
+// due is how many receipts are usual in a tick of messages submitted before another, and of the rest.
+func (k *key) due(tick, submitted int64) (earlier, rest float64) {
+	for of := tick; of > k.ring.head-fineSlots && !k.ring.empty(); of-- {
+		s := k.ring.slot(of)
+		if s < 0 || s >= midOffset {
 			continue
 		}
-		if n := k.ring.tally(s).submitted; n > 0 {
-			sum += float64(n) * float64(k.exact.shares[pacedIndex(to-tick-1, 1)]-k.exact.shares[pacedIndex(from-tick-1, 1)])
+		n := float64(k.ring.tally(s).submitted) * k.normal.arrival * k.came(tick-of)
+		if of < submitted {
+			earlier += n
+		} else {
+			rest += n
 		}
 	}
-	return sum * k.normal.arrival
+	return earlier, rest
 }
 
-// newestReceipts is how many receipts of earlier messages should have come in the newest ticks that are asked whether
-// they still come: with none of them, chance is left with one in twenty.
+// came is the share of receipts that come when their messages are so many ticks old.
+func (k *key) came(age int64) float64 {
+	share := float64(k.exact.shares[pacedIndex(age, 1)])
+	if age > 0 {
+		share -= float64(k.exact.shares[pacedIndex(age-1, 1)])
+	}
+	return share
+}
+
+// newestReceipts is how many receipts of earlier messages should have come in the newest ticks, which are asked by
+// themselves whether they still come: with none of them, chance is left with one in twenty.
 const newestReceipts = 3
 
-// path is the log likelihood, in nats, of receipts coming as usual against their coming as rarely as the silence of the
-// worst window says, from those of the messages before it. The newest of them must not say otherwise: a carrier that
-// sends receipts in batches may have sent one when the window had just begun. It is 0 where nothing can be said, as
-// where the window is long.
+// path is the log likelihood, in nats, of the route having swallowed the messages of the worst window, while the path of
+// receipts works, against the path having broken at some moment in the window, the one that explains most: before it,
+// receipts of the window's messages would have come as usual, and after it those of earlier messages as rarely as the
+// silence says. Nor may the newest ticks say otherwise: a carrier that sends receipts in batches may have sent one when
+// the window had just begun. It is 0 where nothing can be said, as where the window is long.
 func (s *subject) path() float64 {
 	from := s.startOf(s.found.rung)
-	if s.found.silence < 1 || s.tick-from > arrivalTicks || ceilTick(s.reading.cut) > from-fineSlots/2 {
+	if s.found.silence < suspectNats || s.tick-from > arrivalTicks || ceilTick(s.reading.cut) > from-fineSlots/2 {
 		return 0
 	}
-	share, came, usual := s.suspect().Arrival, 0.0, 0.0
-	nats := func() float64 { return came*math.Log(1/share) - usual*(1-share) }
-	asked := false
+	share := s.suspect().Arrival
+	var newest arrived
+	later, swallowed := 0.0, 0.0 // by a moment that wanders back: what earlier messages say after it, and new ones before it
+	for tick := from; tick < s.tick; tick++ {
+		_, rest := s.arriving(tick, from)
+		swallowed -= rest.nats(share)
+	}
+	least, asked := swallowed, math.Inf(1)
 	for tick := s.tick - 1; tick >= from; tick-- {
-		c, u := s.arriving(from, tick)
-		came, usual = came+c, usual+u
-		if !asked && usual >= newestReceipts {
-			if asked = true; nats() < 0 {
-				return nats()
-			}
+		earlier, rest := s.arriving(tick, from)
+		later += earlier.nats(share)
+		swallowed += rest.nats(share)
+		least = min(least, later+swallowed)
+		newest = newest.plus(earlier)
+		if newest.usual >= newestReceipts && math.IsInf(asked, 1) {
+			asked = newest.nats(share)
 		}
 	}
-	if !asked {
+	if math.IsInf(asked, 1) {
 		return 0
 	}
-	return nats()
+	return min(least, asked)
 }
 
-// arriving is how many receipts of messages submitted before a tick came in another, and how many are usual.
-func (s *subject) arriving(submitted, in int64) (came, usual float64) {
+// arrived is how many receipts came, and how many are usual.
+type arrived struct{ came, usual float64 }
+
+func (a arrived) plus(b arrived) arrived { return arrived{a.came + b.came, a.usual + b.usual} }
+
+// nats is the log likelihood of receipts coming as usual against a share of them.
+func (a arrived) nats(share float64) float64 {
+	return a.came*math.Log(1/share) - a.usual*(1-share)
+}
+
+// arriving is what came in a tick of messages submitted before another, and of the rest.
+func (s *subject) arriving(tick, submitted int64) (earlier, rest arrived) {
 	for _, k := range s.keys {
-		if k.normal != nil && k.arrived != nil {
-			came += k.arrived.earlier(submitted, in, in+1)
-			usual += k.expects(submitted, in, in+1)
+		if k.normal == nil || k.arrived == nil {
+			continue
 		}
+		e, r := k.arrived.split(tick, submitted)
+		earlier.came, rest.came = earlier.came+e, rest.came+r
+		e, r = k.due(tick, submitted)
+		earlier.usual, rest.usual = earlier.usual+e, rest.usual+r
 	}
-	return came, usual
+	return earlier, rest
 }

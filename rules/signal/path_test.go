@@ -21,17 +21,20 @@ func TestArrivalsCountWhatCame(t *testing.T) {
 			all = append(all, r)
 			a.note(r.at, r.submitted)
 		}
-		to := at + rapid.Int64Range(1, 5).Draw(t, "now")
-		submitted := to - rapid.Int64Range(1, arrivalTicks-5).Draw(t, "window")
-		from := rapid.Int64Range(submitted, to).Draw(t, "from")
-		want := 0.0
+		tick := at - rapid.Int64Range(0, 5).Draw(t, "ago")
+		submitted := tick - rapid.Int64Range(0, arrivalTicks-1).Draw(t, "window")
+		earlier, rest := 0.0, 0.0
 		for _, r := range all {
-			if r.at >= from && r.at < to && r.submitted < submitted {
-				want++
+			switch {
+			case r.at != tick:
+			case r.submitted < submitted:
+				earlier++
+			default:
+				rest++
 			}
 		}
-		if got := a.earlier(submitted, from, to); got != want {
-			t.Fatalf("got %v, want %v", got, want)
+		if e, r := a.split(tick, submitted); e != earlier || r != rest {
+			t.Fatalf("got %v earlier and %v of the rest, want %v and %v", e, r, earlier, rest)
 		}
 	})
 }
