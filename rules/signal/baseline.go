@@ -27,10 +27,8 @@ type Learned struct {
 	Converted float64          `json:"converted"`
 	Delivered [buckets]float64 `json:"delivered"` // by receipt age, edges as of receiptAges
 	ConvAges  [buckets]float64 `json:"conv_ages"` // conversions by age, edges as of conversionAges
-	// How far messages of one minute share their fate: what their receipts say, whether they have come, and conversions.
-	Status     Together `json:"status_together,omitzero"`
-	Arrival    Together `json:"arrival_together,omitzero"`
-	Conversion Together `json:"conversion_together,omitzero"`
+	// Together is how far messages of one campaign share their fate.
+	Together together `json:"together,omitzero"`
 
 	Told    *route.Baseline `json:"told,omitempty"`
 	ToldNow float64         `json:"told_now,omitempty"` // messages that Told still weighs
@@ -54,9 +52,7 @@ func (l *Learned) fade(to time.Time) {
 	l.Failed *= f
 	l.Converted *= f
 	l.ToldNow *= f
-	for _, t := range [...]*Together{&l.Status, &l.Arrival, &l.Conversion} {
-		t.fade(f)
-	}
+	l.Together.fade(f)
 	for i := range l.Delivered {
 		l.Delivered[i] *= f
 		l.ConvAges[i] *= f
@@ -84,7 +80,7 @@ func (l *Learned) learn(at time.Time, c *Counts) bool {
 func (l *Learned) tell(at time.Time, b *route.Baseline) {
 	told := *b
 	told.Ages, told.CDF, told.ConversionCDF = slices.Clone(b.Ages), slices.Clone(b.CDF), slices.Clone(b.ConversionCDF)
-	*l = Learned{At: at, Told: &told, ToldNow: b.Messages, Status: l.Status, Arrival: l.Arrival, Conversion: l.Conversion}
+	*l = Learned{At: at, Told: &told, ToldNow: b.Messages, Together: l.Together}
 }
 
 // check returns what is wrong with a baseline that was stored, or nil.
@@ -94,10 +90,8 @@ func (l *Learned) check() error {
 			return fmt.Errorf("want counts from 0 to %v, got %v", route.MaxBaselineMessages, v)
 		}
 	}
-	for _, t := range [...]*Together{&l.Status, &l.Arrival, &l.Conversion} {
-		if err := t.check(); err != nil {
-			return err
-		}
+	if err := l.Together.check(); err != nil {
+		return err
 	}
 	if l.Told == nil {
 		return nil

@@ -98,13 +98,14 @@ type weights struct{ status, arrival, conversion float64 }
 
 // weigh weighs a cohort that begins at a tick.
 func (k *key) weigh(start, width int64) (w weights) {
-	w.status = k.crowds.weight(start, width, k.together[0])
+	t := &k.together
+	w.status = k.crowds.weight(start, width, t.Status)
 	w.arrival, w.conversion = w.status, w.status
-	if k.together[1] != k.together[0] {
-		w.arrival = k.crowds.weight(start, width, k.together[1])
+	if t.Arrival != t.Status {
+		w.arrival = k.crowds.weight(start, width, t.Arrival)
 	}
-	if k.convert != nil && k.together[2] != k.together[0] {
-		w.conversion = k.crowds.weight(start, width, k.together[2])
+	if k.convert != nil && t.Conversion != t.Status {
+		w.conversion = k.crowds.weight(start, width, t.Conversion)
 	}
 	return w
 }

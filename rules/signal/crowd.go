@@ -46,30 +46,27 @@ const (
 // are older by ten minutes. The messages of all crowded minutes of one ten are one crowd.
 type crowds struct {
 	head   int64  // minute of the newest message; 0 where there was none
+	tick   int64  // of the newest message
 	usual  uint32 // messages of a minute
 	sent   [minutesKept]uint32
 	sizes  [minutesKept]size // of minutes that have ended
 	blocks [blocksKept]block
 }
 
-// block is what ten minutes hold, as far as they have ended: messages by the size of their minute, and the sum of squares
-// of the minutes, by which their mean size is that of the minute that a message finds itself in.
+// block is what ten minutes hold, as far as they have ended: messages by the size of their minute, and the sum over
+// those in swells of the size of their swell.
 type block struct {
-	sent    [sizes]uint32
-	squares [sizes]float32
-}
-
-func (b *block) add(s size, n, squares float64) {
-	b.sent[s] += uint32(n)
-	b.squares[s] += float32(squares)
+	sent   [sizes]uint32
+	swells float32
 }
 
 // note counts a submit.
 func (c *crowds) note(tick int64) {
 	minute := floorDiv(tick, ticksPerMid)
 	if c.head == 0 || minute-c.head > blocksKept*minutesInBlock || c.head-minute > blocksKept*minutesInBlock {
-		*c = crowds{head: minute}
+		*c = crowds{head: minute, tick: tick}
 	}
+	c.tick = max(c.tick, tick)
 	for c.head < minute {
 		c.turn()
 	}
@@ -78,7 +75,7 @@ func (c *crowds) note(tick int64) {
 	}
 	m := mod(minute, minutesKept)
 	if minute < c.head {
-		c.block(minute).add(c.sizes[m], 1, 2*float64(c.sent[m])+1)
+		c.block(minute).sent[c.sizes[m]]++
 	}
 	c.sent[m]++
 }
@@ -89,10 +86,15 @@ func (c *crowds) block(minute int64) *block {
 
 // turn ends the newest minute and begins the next.
 func (c *crowds) turn() {
-	m := mod(c.head, minutesKept)
-	n := float64(c.sent[m])
-	c.sizes[m] = c.size(c.sent[m])
-	c.block(c.head).add(c.sizes[m], n, n*n)
+	m, b := mod(c.head, minutesKept), c.block(c.head)
+	c.sizes[m] = c.size(c.sent[m], 1)
+	b.sent[c.sizes[m]] += c.sent[m]
+	if c.sizes[m] == swell {
+		b.swells += float32(c.sent[m]) * float32(c.swelling(c.head))
+		if c.sizeOf(c.head-1) == swell { // which knew nothing of this one when it ended
+			c.block(c.head - 1).swells += float32(c.sent[m]) * float32(c.sent[mod(c.head-1, minutesKept)])
+		}
+	}
 	c.head++
 	m = mod(c.head, minutesKept)
 	c.sent[m], c.sizes[m] = 0, usualSize
@@ -102,12 +104,13 @@ func (c *crowds) turn() {
 	c.usual = c.median()
 }
 
-// size is that of a minute with so many messages.
-func (c *crowds) size(sent uint32) size {
+// size is that of a minute with so many messages, or of a part of it: where a campaign has just crossed into a minute,
+// one need not wait until it has ended to see it.
+func (c *crowds) size(sent uint32, part float64) size {
 	switch {
 	case sent > max(crowdLeast, crowdTimes*c.usual):
 		return crowd
-	case float64(sent) > swellTimes*float64(c.usual):
+	case float64(sent) > swellTimes*float64(c.usual)*part:
 		return swell
 	}
 	return usualSize
@@ -124,7 +127,7 @@ func (c *crowds) sizeOf(minute int64) size {
 	case !c.held(minute):
 		return usualSize
 	case minute == c.head:
-		return c.size(c.sent[mod(minute, minutesKept)])
+		return c.size(c.sent[mod(minute, minutesKept)], float64(mod(c.tick, ticksPerMid)+1)/ticksPerMid)
 	}
 	return c.sizes[mod(minute, minutesKept)]
 }
@@ -143,21 +146,35 @@ func (c *crowds) median() uint32 {
 	return last[len(last)/2]
 }
 
-// weight is for how much each message of a cohort counts, 0..1, given how messages of one minute are correlated by its
-// size. The cohort begins at a tick and is a part of a minute, a minute or ten. Without crowds, each counts as one.
-func (c *crowds) weight(start, width int64, together correlations) float64 {
+// weight is for how much each message of a cohort counts, 0..1, given how messages in a swell are correlated. The cohort
+// begins at a tick and is a part of a minute, a minute or ten. Without crowds, each counts as one.
+func (c *crowds) weight(start, width int64, correlation float64) float64 {
 	if c == nil {
 		return 1
 	}
 	minute := floorDiv(start, ticksPerMid)
-	s, b := c.sizeOf(minute), c.block(minute)
-	switch {
-	case width > ticksPerMid:
-		return b.weight(together)
+	b := c.block(minute)
+	if width > ticksPerMid {
+		return b.weight(correlation)
+	}
+	switch s := c.sizeOf(minute); {
 	case s == crowd:
 		return min(1, crowdCounts/c.crowded(minute, b))
+	case s == swell && correlation > 0:
+		return counts(c.swelling(minute), correlation)
 	}
-	return together.weight(s, float64(c.sent[mod(minute, minutesKept)]))
+	return 1
+}
+
+// swelling is how many messages the swell has that a minute is part of: a campaign may lie across two minutes.
+func (c *crowds) swelling(minute int64) float64 {
+	n := 0.0
+	for m := minute - 1; m <= minute+1; m++ {
+		if m == minute || c.sizeOf(m) == swell {
+			n += float64(c.sent[mod(m, minutesKept)])
+		}
+	}
+	return n
 }
 
 // crowded is how many messages the crowd has that a minute is part of.
@@ -170,20 +187,14 @@ func (c *crowds) crowded(minute int64, b *block) float64 {
 }
 
 // weight is the mean of those of the block's messages.
-func (b *block) weight(together correlations) float64 {
-	all, counts := 0.0, 0.0
-	for s := range sizes {
-		n := float64(b.sent[s])
-		switch all += n; {
-		case n == 0:
-		case s == crowd:
-			counts += min(n, crowdCounts)
-		default:
-			counts += n * together.weight(s, float64(b.squares[s])/n)
-		}
-	}
+func (b *block) weight(correlation float64) float64 {
+	all := float64(b.sent[usualSize]) + float64(b.sent[swell]) + float64(b.sent[crowd])
 	if all == 0 {
 		return 1
 	}
-	return counts / all
+	n := float64(b.sent[usualSize]) + min(float64(b.sent[crowd]), crowdCounts)
+	if s := float64(b.sent[swell]); s > 0 {
+		n += s * counts(float64(b.swells)/s, correlation)
+	}
+	return n / all
 }

@@ -52,7 +52,7 @@ func TestCrowds(t *testing.T) {
 	} {
 		w := crowded(c.minutes...)
 		n := float64(c.minutes[c.minute])
-		if got := n * w.weight(firstTick+int64(c.minute)*ticksPerMid, 1, correlations{}); math.Abs(got-c.want) > 1e-9 {
+		if got := n * w.weight(firstTick+int64(c.minute)*ticksPerMid, 1, 0); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%s: got %v messages, want %v", c.claim, got, c.want)
 		}
 	}
@@ -62,7 +62,7 @@ func TestCrowds(t *testing.T) {
 func TestCrowdsMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		minutes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 3, 12, 40, 60, 200, 3000}), 10, 140).Draw(t, "minutes")
-		together := rapid.SampledFrom([]correlations{{}, {0.01, 0.05}}).Draw(t, "together")
+		together := rapid.SampledFrom([]float64{0, 0.05}).Draw(t, "together")
 		w := crowded(append(minutes, 0)...)
 		w.note(firstTick + int64(len(minutes))*ticksPerMid) // the last minute has ended
 		from := max(0, (len(minutes)-int(minutesKept))/10+1) * 10
@@ -74,7 +74,7 @@ func TestCrowdsMerge(t *testing.T) {
 				sum, all = sum+n*w.weight(start+m*ticksPerMid, ticksPerMid, together), all+n
 			}
 			got := all * w.weight(start, ticksPerTen, together)
-			if got > sum+1e-4 || together == (correlations{}) && math.Abs(got-sum) > 1e-4 {
+			if got > sum+1e-4 || together == (0) && math.Abs(got-sum) > 1e-4 {
 				t.Fatalf("ten from minute %d: got %v messages, want the %v of its minutes", ten, got, sum)
 			}
 		}

@@ -24,8 +24,8 @@ type key struct {
 	exact   *paced  // its receipt curve as learned
 	convert *paced  // its conversion curve as learned; nil where conversions are not reported
 	normal  *normal // nil while it is cold
-	// How far messages of one minute share their fate, as of the last refresh: receipts' words, arrivals, conversions.
-	together [3]correlations
+	// together is what was learned of campaigns, as of the last refresh.
+	together together
 	stamp    int64 // minute that normal and paced were made in; 0 where they are to be made anew
 }
 
@@ -252,7 +252,7 @@ func (k *key) refresh(b *Book, minute, tick int64, suspect bool) {
 		k.normal = nil
 		return
 	}
-	k.together = [...]correlations{k.learned.Status.correlations(), k.learned.Arrival.correlations(), k.learned.Conversion.correlations()}
+	k.together = k.learned.Together
 	factor := k.pace(n, tick)
 	if k.normal != nil && same(k.normal, n) && k.paced.factor == factor {
 		return

@@ -5,90 +5,79 @@ import (
 	"math"
 )
 
-// How far messages of one minute share their fate is learned, like what is normal, from minutes that are mature: by how
-// much those that fell below what is tolerated did so more than chance allows. Independent messages show none of it, and
-// count as they are.
+// How far messages of one campaign share their fate is learned, like what is normal, from minutes that are mature: from
+// those above the usual number, in which there may be a campaign too small to be a crowd. What counts is the worst of
+// them that the route came out of: the mean would be that of the many campaigns to good lists, and a list of dead
+// numbers once a day would stay as suspicious as the first one.
 
-// correlations are those of messages of one minute, by its size; 0 is independent. A crowd needs none.
-type correlations [crowd]float64
-
-// weight is for how much a message counts in a minute of n: 1 / (1 + (n−1)ρ).
-func (r *correlations) weight(s size, n float64) float64 {
-	if r[s] == 0 || n <= 1 {
-		return 1
-	}
-	return 1 / (1 + (n-1)*r[s])
+// together is the correlation within a minute above the usual, faded by age, of what is asked of messages. 0 is
+// independent.
+type together struct {
+	Status     float64 `json:"status,omitempty"`     // of what receipts say
+	Arrival    float64 `json:"arrival,omitempty"`    // of whether they have come
+	Conversion float64 `json:"conversion,omitempty"` // of whether messages convert
 }
 
-// Together is what has been learned of correlations, by the size of a minute: a moment estimator of the intraclass
-// correlation of a beta-binomial (J. C. Kleinman, 1973) that sees only what lies below the tolerated share.
-type Together [crowd]struct {
-	Excess float64 `json:"excess"` // squared shortfalls beyond those of independent messages, never below 0
-	Scale  float64 `json:"scale"`  // what Excess would be if all messages of each minute shared one fate
+// mostTogether is the correlation of a crowd, and the most that is believed of less.
+const mostTogether = 1.0 / crowdCounts
+
+// clearlyTogether is by how many standard errors a minute must fall below what is tolerated to teach anything.
+// Independent messages do not; and what falls by less is no proof alone (4²/2 = 8 nats of 12).
+const clearlyTogether = 4
+
+// learn adds to a correlation a minute in which so many of n went well, when a share of them is tolerated: the intraclass
+// correlation that makes its shortfall one standard error (as of the beta-binomial). One in which not even half of the
+// tolerated went well is an incident, and teaches nothing.
+func learn(correlation *float64, n, well, share float64) {
+	short, variance := n*share-well, n*share*(1-share)
+	if well >= n*share/2 && short > clearlyTogether*math.Sqrt(variance) && n > 1 {
+		*correlation = max(*correlation, min(mostTogether, (short*short/variance-1)/(n-1)))
+	}
 }
 
-// learn adds a minute in which so many of n went well, when share of them is tolerated. One in which not even half of
-// that did is an incident, and teaches nothing.
-func (t *Together) learn(s size, n, well, share float64) {
-	if s == crowd || n < 2 || well < n*share/2 {
-		return
-	}
-	short, chance := max(0, n*share-well), n*share*(1-share)
-	t[s].Excess = max(0, t[s].Excess+short*short-chance)
-	t[s].Scale += n * (n - 1) * share * (1 - share)
-}
-
-func (t *Together) fade(f float64) {
-	for s := range t {
-		t[s].Excess *= f
-		t[s].Scale *= f
-	}
+func (t *together) fade(f float64) {
+	t.Status *= f
+	t.Arrival *= f
+	t.Conversion *= f
 }
 
 // check returns what is wrong with what was stored, or nil.
-func (t *Together) check() error {
-	for s := range t {
-		if !(t[s].Excess >= 0 && t[s].Scale >= 0 && t[s].Scale <= math.MaxFloat64) || t[s].Excess > 0 && t[s].Scale == 0 {
-			return fmt.Errorf("want correlations of an excess and a scale from 0, got %v and %v", t[s].Excess, t[s].Scale)
+func (t *together) check() error {
+	for _, v := range [...]float64{t.Status, t.Arrival, t.Conversion} {
+		if !(v >= 0 && v <= mostTogether) {
+			return fmt.Errorf("want correlations from 0 to %.3f, got %v", mostTogether, v)
 		}
 	}
 	return nil
 }
 
-// correlations are what has been learned, at most those of a crowd.
-func (t *Together) correlations() (r correlations) {
-	for s := range t {
-		if t[s].Excess > 0 {
-			r[s] = min(t[s].Excess/t[s].Scale, 1.0/crowdCounts)
-		}
-	}
-	return r
-}
+// counts is for how much a message counts in a minute of n: 1 / (1 + (n−1)ρ).
+func counts(n, correlation float64) float64 { return 1 / (1 + max(0, n-1)*correlation) }
 
-// togetherPart is the age in seconds, and its place among receiptAges, by which a minute's receipts are asked whether
-// they came: most have, and a campaign that clogs the carrier's queue shows.
+// togetherAge, in seconds, is the age by which a minute's receipts are asked whether they came: most have, and a campaign
+// that clogs the carrier's queue shows. It is the edge of receiptAges before which togetherEdges count.
 const (
-	togetherAge  = 60
-	togetherPart = 6
+	togetherAge   = 60
+	togetherEdges = 6
 )
 
-// learnTogether learns from the mature cohort of a minute, unless it is from a longer time of trouble: what lasts is the
-// route's, not a campaign's.
+// learnTogether learns from the mature cohort of a minute, unless the route was out when it began, or in trouble for
+// longer than a campaign is.
 func (k *key) learnTogether(minute int64, c *Counts) {
-	n := k.normal
-	if n == nil || !k.crowds.held(minute) || k.lasting.hold(minute*ticksPerMid, (minute+1)*ticksPerMid-1) {
+	n, first := k.normal, minute*ticksPerMid
+	if n == nil || !k.crowds.held(minute) || k.crowds.sizeOf(minute) != swell || k.lasting.hold(first, first) {
 		return
 	}
-	s, submitted, failed := k.crowds.sizeOf(minute), float64(c[fieldSubmitted]), float64(c[fieldFailed])
+	submitted, failed := float64(c[fieldSubmitted]), float64(c[fieldFailed])
 	answered := failed
-	for i := range togetherPart {
+	for i := range togetherEdges {
 		answered += float64(c[fieldDelivered+i])
 	}
-	l := &k.learned
-	l.Status.learn(s, c.delivered()+failed, c.delivered(), (1-Tolerance)*n.status)
-	l.Arrival.learn(s, submitted, answered, (1-Tolerance)*n.arrival*n.receipts.at(togetherAge))
+	t := &k.learned.Together
+	learn(&t.Status, c.delivered()+failed, c.delivered(), (1-Tolerance)*n.status)
+	learn(&t.Arrival, submitted, answered, (1-Tolerance)*n.arrival*n.receipts.at(togetherAge))
 	if n.conversion > 0 {
-		l.Conversion.learn(s, submitted, float64(c[fieldConverted]), (1-conversionTolerance)*n.conversion)
+		learn(&t.Conversion, submitted, float64(c[fieldConverted]), (1-conversionTolerance)*n.conversion)
 	}
 }
 

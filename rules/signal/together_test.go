@@ -20,39 +20,38 @@ func binomial(r *rand.Rand, n int, chance float64) float64 {
 	return float64(k)
 }
 
-// taught is what minutes of n messages teach, of which some share lies below normal by a fall.
-func taught(seed uint64, n int, lists, fall float64) correlations {
-	const share = 0.945
+// taught is what minutes of n messages teach, in a share of which so many more than usual fail.
+func taught(seed uint64, n int, lists, fall float64) (correlation float64) {
 	r := rand.New(rand.NewPCG(seed, 1))
-	var l Together
 	for range 2000 {
 		p := 0.975
 		if r.Float64() < lists {
 			p *= 1 - fall
 		}
-		l.learn(swell, float64(n), binomial(r, n, p), share)
+		learn(&correlation, float64(n), binomial(r, n, p), 0.945)
 	}
-	return l.correlations()
+	return correlation
 }
 
 func TestCorrelationsAreLearned(t *testing.T) {
 	for _, c := range []struct {
-		claim     string
-		n         int
-		lists     float64
-		fall      float64
-		least, at float64 // of the learned correlation
+		claim    string
+		n        int
+		lists    float64
+		fall     float64
+		low, top float64 // of the learned correlation
 	}{
-		{"independent messages have none", 60, 0, 0, 0, 2e-4},
-		{"many of them neither", 1000, 0, 0, 0, 1e-6},
-		{"a drift within what is tolerated is none", 600, 0.5, 0.02, 0, 1e-4},
-		{"dead lists show", 200, 0.2, 0.3, 0.05, 1.0 / crowdCounts},
-		{"rare ones less", 200, 0.02, 0.3, 0.015, 0.04},
-		{"incidents are none", 200, 0.02, 0.9, 0, 1e-4},
+		{"independent messages have none", 60, 0, 0, 0, 0},
+		{"many of them neither", 1000, 0, 0, 0, 0},
+		{"a drift within what is tolerated is none", 600, 0.5, 0.02, 0, 0},
+		{"dead lists show", 200, 0.2, 0.3, mostTogether, mostTogether},
+		{"rare ones too", 200, 0.005, 0.3, mostTogether, mostTogether},
+		{"poor ones less", 1000, 0.2, 0.055, 0.01, mostTogether / 1.1},
+		{"incidents are none", 200, 0.02, 0.9, 0, 0},
 	} {
 		for seed := range uint64(3) {
-			if got := taught(seed, c.n, c.lists, c.fall)[swell]; got < c.least || got > c.at {
-				t.Errorf("%s: got %v, want %v to %v", c.claim, got, c.least, c.at)
+			if got := taught(seed, c.n, c.lists, c.fall); got < c.low || got > c.top {
+				t.Errorf("%s: got %v, want %v to %v", c.claim, got, c.low, c.top)
 			}
 		}
 	}
@@ -60,39 +59,64 @@ func TestCorrelationsAreLearned(t *testing.T) {
 
 func TestCorrelatedMessagesCountForLessAndNeverForNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := correlations{rapid.Float64Range(0, 1.0/crowdCounts).Draw(t, "usual"), rapid.Float64Range(0, 1.0/crowdCounts).Draw(t, "swell")}
-		n := float64(rapid.IntRange(1, 1_000_000).Draw(t, "n"))
-		for s := range crowd {
-			w, more := r.weight(s, n), r.weight(s, n+1)
-			if !(w > 0 && w <= 1) || n*w > (n+1)*more+1e-9 || n*w < math.Min(n, crowdCounts)/2 {
-				t.Fatalf("%v messages count for %v", n, n*w)
-			}
+		r, n := rapid.Float64Range(0, mostTogether).Draw(t, "correlation"), float64(rapid.IntRange(1, 1_000_000).Draw(t, "n"))
+		w, more := counts(n, r), counts(n+1, r)
+		if !(w > 0 && w <= 1) || n*w > (n+1)*more+1e-9 || n*w < math.Min(n, crowdCounts)/2 {
+			t.Fatalf("%v messages count for %v", n, n*w)
 		}
 	})
 }
 
-func TestWhatIsLearnedOfCorrelationsIsKept(t *testing.T) {
+func TestWhatIsLearnedOfCampaignsIsKept(t *testing.T) {
 	l := Learned{At: epoch}
-	l.Status.learn(swell, 200, 130, 0.945)
+	learn(&l.Together.Status, 200, 130, 0.945)
 	data, err := json.Marshal(&l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var back Learned
-	if err := json.Unmarshal(data, &back); err != nil || back.Status.correlations() != l.Status.correlations() || back.check() != nil {
-		t.Errorf("got %+v, %v of %s", back.Status, err, data)
+	if err := json.Unmarshal(data, &back); err != nil || back.Together != l.Together || back.check() != nil {
+		t.Errorf("got %+v, %v of %s", back.Together, err, data)
 	}
 	l.tell(epoch, toldBaseline(5000))
-	if l.Status.correlations()[swell] == 0 {
-		t.Error("a baseline that is told takes away what is known of correlations")
+	if l.Together != back.Together || l.Together.Status == 0 {
+		t.Error("a baseline that is told takes away what is known of campaigns")
 	}
 	l.fade(epoch.Add(baselineHalfLife))
-	if got, want := l.Status.correlations(), back.Status.correlations(); got != want {
-		t.Errorf("got %v once all has faded alike, want %v", got, want)
+	if got, want := l.Together.Status, back.Together.Status/2; math.Abs(got-want) > 1e-12 {
+		t.Errorf("got %v after a half-life, want %v", got, want)
 	}
-	for name, wrong := range map[string]Learned{"below 0": {Status: Together{{Excess: -1, Scale: 1}}}, "without a scale": {Arrival: Together{{Excess: 1}}}, "not a number": {Conversion: Together{{Scale: math.NaN()}}}} {
-		if wrong.check() == nil {
-			t.Errorf("%s: got no error", name)
+	for _, wrong := range []float64{-1, 0.5, math.NaN()} {
+		if bad := (Learned{Together: together{Arrival: wrong}}); bad.check() == nil {
+			t.Errorf("%v: got no error", wrong)
+		}
+	}
+}
+
+// Minutes in which a route was out, or in trouble for long, teach nothing of campaigns; short trouble does.
+func TestOnlyShortTroubleTeachesOfCampaigns(t *testing.T) {
+	for _, c := range []struct {
+		claim   string
+		trouble int64 // minutes of it before the campaign, at its end
+		out     bool
+		teaches bool
+	}{
+		{"a campaign", 0, false, true},
+		{"a short trouble", 2, false, true},
+		{"a long one", 35, false, false},
+		{"a route that is out", 0, true, false},
+	} {
+		const minute = firstTick/ticksPerMid + 40
+		k := &key{normal: testNormal(), crowds: crowded(append(alike(40, 60), 200, 60)...)}
+		for tick := minute*ticksPerMid - c.trouble*ticksPerMid; c.trouble > 0 && tick <= minute*ticksPerMid; tick++ {
+			k.suffer(tick)
+		}
+		if c.out {
+			k.lasting.add(minute*ticksPerMid-20, minute*ticksPerMid+20)
+		}
+		k.learnTogether(minute, &Counts{fieldSubmitted: 200, fieldFailed: 60, fieldDelivered + 1: 135})
+		if got := k.learned.Together.Status > 0; got != c.teaches {
+			t.Errorf("%s: got %+v", c.claim, k.learned.Together)
 		}
 	}
 }
