@@ -50,11 +50,11 @@ func small() scenario.Stream {
 
 // towns are all that is watched.
 func towns() []*town {
-	steady := scenario.Stream{Rate: 5, Diurnal: 0.6}
+	steady := scenario.Stream{Rate: 1, Diurnal: 0.6}
 	big := campaigns(10_000, 20*time.Second)
 	var all []*town
 	for _, t := range []town{
-		{name: "5/s, receipts in batches of 30 s", class: "otp", stream: steady},
+		{name: "1/s, receipts in batches of 30 s", class: "otp", stream: steady},
 		{name: "campaigns of 10,000 in 20 s", class: "bulk", stream: big},
 		{name: "campaigns, one in five to a dead list", class: "bulk", stream: toLists(big, 0.2, 0)},
 		{name: "campaigns, one in five to a dead list", class: "otp", stream: toLists(big, 0.2, 0)},

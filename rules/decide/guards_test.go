@@ -95,6 +95,8 @@ func TestCommonCauseDoesNotWaitForRoutesThatCarryNothing(t *testing.T) {
 		{"statuses that failed are no broken receipt path", failing, route.Second{}, 1},
 		{"conversions fail too", silent, route.Second{ConversionKnown: true, Conversion: 3.5}, 1},
 		{"conversions cannot tell yet", silent, route.Second{ConversionKnown: true, Conversion: 1}, 13},
+		{"receipts of earlier messages still come", silent, route.Second{Path: 4}, 1},
+		{"they do not come either", silent, route.Second{Path: -9}, 13},
 		{"there is no second channel", silent, route.Second{}, 13},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -170,6 +172,10 @@ func TestCorroborate(t *testing.T) {
 		{"conversions that come show that messages arrive", corroborating, silence(look{second: -4, hasSecond: true}), 0, ""},
 		{"a handful of conversions cannot tell", corroborating, silence(look{second: 1, hasSecond: true}), 9, "silent for 40s"},
 		{"handset probes that arrive contradict it", corroborating, silence(look{probesOK: 5}), 0, ""},
+		{"receipts of earlier messages that still come bear it out at once", corroborating, silence(look{path: 3.5}), 1, "their path works"},
+		{"with conversions that nearly do, a little of it is enough", corroborating, silence(look{path: 1, second: 2.5, hasSecond: true}), 1, "their path works"},
+		{"a path that is broken for them too leaves it open", corroborating, silence(look{path: -30}), 9, "silent for 40s"},
+		{"conversions that come outweigh any path", corroborating, silence(look{path: 100, second: -4, hasSecond: true}), 0, ""},
 		{"failure receipts need no second channel", corroborating, look{failure: 20, peers: -9}, 1, "does not rest on silence"},
 		{"nor does another class", `{corroborate: {class: [bulk], wait: 40s}}`, silence(look{}), 1, "not asked for class otp"},
 		{"nor where only latency is to be borne out", `{corroborate: {class: [otp], signals: [latency], wait: 40s}}`, silence(look{}), 1, "does not rest on silence"},

@@ -102,6 +102,7 @@ type look struct {
 	converts  float64 // nats that conversions are well again
 	peers     float64 // what each peer says of its sharing the trouble
 	second    float64 // conversions as a second channel
+	path      float64 // receipts of earlier messages
 	hasSecond bool
 	probesOK  int64
 	bind      int64 // failures in a row, negative for successes, 0 for no result yet
@@ -187,7 +188,7 @@ func (v look) signals(l *route.LaneState, id route.ID, now time.Time) route.Sign
 	if v.lost > 0 {
 		sig.Suspect.Conversion, sig.Conversion.Converted, sig.Conversion.High = 0.25, 20, 0.3
 	}
-	sig.Second = route.Second{Conversion: v.second, ConversionKnown: v.hasSecond, ProbesOK: v.probesOK}
+	sig.Second = route.Second{Conversion: v.second, ConversionKnown: v.hasSecond, ProbesOK: v.probesOK, Path: v.path}
 	if sig.Suspect != (route.Accused{}) {
 		for j := range l.Routes {
 			if other := l.Routes[j].Route; other != id {
