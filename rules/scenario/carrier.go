@@ -107,12 +107,17 @@ func (s *Sim) answers(f *flow, c *carried, o route.Observation, out outcome, h *
 	case out == outFailed:
 		o.Status = route.StatusFailed
 	}
-	if !h.Silenced {
-		s.later(batched(o.Submitted.Add(back), h.Batch), o)
-	}
+	o.Time = batched(o.Submitted.Add(back), h.Batch)
+	s.at(o.Time, func() {
+		if !s.on(f, o.Route).health.Silenced {
+			receipt := o
+			s.tell(&receipt)
+		}
+	})
 	if out == outDelivered && f.happens(h.Conversion, &c.converts) {
-		o.Kind, o.Final, o.Status = route.KindConversion, false, route.StatusUnknown
-		s.later(o.Submitted.Add(delay+conversionAfter), o)
+		converted := o
+		converted.Kind, converted.Final, converted.Status = route.KindConversion, false, route.StatusUnknown
+		s.later(o.Submitted.Add(delay+conversionAfter), converted)
 	}
 }
 

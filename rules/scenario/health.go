@@ -19,7 +19,7 @@ type Health struct {
 	Conversion float64
 	Forged     bool          // receipts say delivered at once, whatever becomes of the messages
 	Delay      DelayCurve    // from submit to receipt
-	Silenced   bool          // receipts get lost on their way; the messages do not
+	Silenced   bool          // receipts that would come now get lost on their way; the messages do not
 	Batch      time.Duration // the carrier sends receipts in batches, every so often; 0 is at once
 	Latency    time.Duration // from a submit to its answer
 }

@@ -283,3 +283,29 @@ func TestALaneAlwaysHasAnActiveRoute(t *testing.T) {
 		}
 	})
 }
+
+// Where only the path of receipts breaks, nothing is demoted while conversions come; without them, it takes the wait of
+// the guard, and is never taken for a black hole at once.
+func TestABrokenPathOfReceiptsIsNoBlackHole(t *testing.T) {
+	for seed := range uint64(4) {
+		w := otpWorld(t, townPolicy(t, "a", "b"), seed, 5)
+		h := converting()
+		h.Silenced = true
+		w.Treat("a", "", "", h)
+		w.run(10)
+		untouched(t, w.decisions)
+		if !has(w.decisions, func(d *route.Decision) bool { return d.Reason == route.GuardHeld && d.Route == "a" }) {
+			t.Errorf("seed %d: want the silence seen and held:\n%s", seed, w.log())
+		}
+		blind := newWorld(t, townPolicy(t, "a", "b"), seed)
+		blind.baselines(Healthy(), "a", "b")
+		blind.Send(Stream{Class: "otp", Network: "234-15", Rate: 5})
+		blind.run(20)
+		h = Healthy()
+		h.Silenced = true
+		blind.Treat("a", "", "", h)
+		if took := blind.until("a", route.Demoted, 0, 5*time.Minute); took < 40*time.Second {
+			t.Errorf("seed %d: demoted after %s, want the wait of 40s first:\n%s", seed, took, blind.log())
+		}
+	}
+}

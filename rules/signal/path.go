@@ -4,7 +4,8 @@ import "math"
 
 // The path of receipts. Where the receipts of new messages are missing, either the messages are lost or what brings
 // receipts is broken. The latter would stop the receipts of earlier messages too, which are still coming in when the
-// trouble begins: as long as they come as usual, the path works, and the silence is the route's.
+// trouble begins: as long as they come as usual, the path works, and the silence is the route's. Only a sender that ceases
+// to ask for receipts looks the same; it does so on all of its routes.
 
 // arrivalTicks is how far back arrivals are remembered: two minutes, in which the receipts of earlier messages thin out.
 const arrivalTicks = 24
