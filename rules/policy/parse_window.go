@@ -71,8 +71,10 @@ func (o fields) hours(w *Window) {
 		hours.say("want both from and to, got one of them")
 		return
 	}
-	w.From, w.To = hours.at("from").clock(), hours.at("to").clock()
-	if hours.has("from") && w.From == w.To {
+	var from, to bool
+	w.From, from = hours.at("from").clock()
+	w.To, to = hours.at("to").clock()
+	if from && to && w.From == w.To {
 		hours.at("to").say("want another time than from, got %s again", hours.at("to").got())
 	}
 }
@@ -120,19 +122,19 @@ func isDate(s string) bool {
 var clockRegexp = regexp.MustCompile(`^([01][0-9]|2[0-4]):([0-5][0-9])$`)
 
 // clock reads a time of day.
-func (n node) clock() time.Duration {
+func (n node) clock() (at time.Duration, ok bool) {
 	s, ok := n.scalar("!!str", "!!int")
 	if !ok {
-		return 0
+		return 0, false
 	}
 	m := clockRegexp.FindStringSubmatch(s)
 	if m == nil || m[1] == "24" && m[2] != "00" {
 		n.wrong()
-		return 0
+		return 0, false
 	}
 	hours, _ := strconv.Atoi(m[1]) // two digits
 	minutes, _ := strconv.Atoi(m[2])
-	return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+	return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute, true
 }
 
 // zone reads a time zone by its name in the IANA database.

@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"signalbox/rules/route"
@@ -74,7 +75,17 @@ type Lane struct {
 	UnknownAfter time.Duration // of the class
 	Approval     time.Duration // of the class
 
-	place place
+	sorted []route.ID // the routes of Order, sorted
+	place  place
+}
+
+// Sorted are the routes of the lane by id. They must not be changed.
+func (l *Lane) Sorted() []route.ID { return l.sorted }
+
+// Has reports whether the lane has a route.
+func (l *Lane) Has(id route.ID) bool {
+	_, there := slices.BinarySearch(l.sorted, id)
+	return there
 }
 
 // Per is what a rule judges a route by, and where it moves it.

@@ -264,7 +264,7 @@ var guardsShape = object("guards such as {min_active: 1, settle: 60s}", "Safety 
 	optional("capacity", word("What becomes of a change that the remaining routes cannot carry, by their capacity and the lane's measured rate.",
 		string(ThenHold), string(ThenPropose)).or(string(ThenHold))),
 	optional("price_rise", object("price_rise such as {limit: 50%, then: propose}", "Bounds how much dearer a change may make a message of the lane.",
-		required("limit", percentFrom(1, 99_900, "How much dearer, as a share of the price before.")),
+		required("limit", &shape{kind: kindPercent, want: "how much dearer, such as 50%", doc: "How much dearer, as a share of the price before.", min: 1, max: 99_900}),
 		optional("then", word("What becomes of a change beyond it.", string(ThenHold), string(ThenPropose)).or(string(ThenPropose))))),
 )
 

@@ -12,7 +12,8 @@ const (
 	Demoted    Phase = "demoted"
 )
 
-// Admin is an operator's word on a route in a lane; it stands beside the phase and is never mixed with it.
+// Admin is a person's word on a route in a lane, an operator's or the policy's; it stands beside the phase and is never
+// mixed with it.
 type Admin string
 
 // The admin states. The empty one is AdminAuto.
@@ -20,6 +21,8 @@ const (
 	AdminAuto    Admin = "auto"
 	AdminPinned  Admin = "pinned"
 	AdminDrained Admin = "drained"
+	// AdminUnregistered is a route whose sender IDs are not registered for the class in the network: it is nobody's fallback.
+	AdminUnregistered Admin = "unregistered"
 )
 
 // Clock counts how long one condition of one rule has been known and true. Time in which it was not known does not
@@ -91,7 +94,7 @@ func (s *State) Blank() bool {
 // LaneState is all that is remembered of a lane between two judgements.
 type LaneState struct {
 	Lane     Lane           `json:"lane"`
-	Routes   []State        `json:"routes"`             // by id; a route that is not there is as Fresh
+	Routes   []State        `json:"routes,omitempty"`   // by id; a route that is not there is as Fresh
 	Networks []NetworkState `json:"networks,omitempty"` // by network; one that is not there is as the lane
 	Changes  []time.Time    `json:"changes,omitempty"`  // moments of the last enforced changes, those of its networks too, oldest first; bounded by the velocity guard's window
 }
@@ -100,7 +103,7 @@ type LaneState struct {
 // only where it is active in both.
 type NetworkState struct {
 	Network Network `json:"network"`
-	Routes  []State `json:"routes"` // by id; a route that is not there is as Fresh
+	Routes  []State `json:"routes"` // by id, never empty; a route that is not there is as Fresh
 }
 
 // State is what is remembered of the route id, or nil where nothing is.

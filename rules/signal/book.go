@@ -11,6 +11,9 @@ import (
 	"signalbox/rules/route"
 )
 
+// Memory is how long cohorts are kept after their submits.
+const Memory = ringSpan * Tick
+
 // Tick is how often routes are judged, and the width of the youngest cohorts.
 const Tick = tickSeconds * time.Second
 

@@ -221,7 +221,7 @@ func TestKeysOfALaneAreJudgedTogether(t *testing.T) {
 	}
 	b.SetLanes([]route.Lane{{Class: "otp", Network: "234-10"}, testLane}, nil)
 	both := b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
-	one := b.Judge(route.Scope{Lane: testLane, Network: "234-10"}, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
+	one := b.Judge(route.Scope{Lane: route.Lane{Class: "otp", Network: "234-10"}}, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
 	if !(one.Messages > 0 && both.Messages > 0 && one.Messages+both.Messages < 1.5*last.Delivery.Messages) {
 		t.Errorf("lanes share messages: %v and %v of %v", one.Messages, both.Messages, last.Delivery.Messages)
 	}
@@ -380,7 +380,7 @@ func TestRingsMerge(t *testing.T) {
 		k.normal = testNormal()
 		k.exact, k.paced = newPaced(&k.normal.receipts, 1), newPaced(&k.normal.receipts, 1.1)
 	}
-	got, want := []track{{a.fill(nil, head, 0, 0), a.normal}}, []track{{w.fill(nil, head, 0, 0), w.normal}}
+	got, want := []track{{a.fill(nil, head, 0, 0, 0), a.normal}}, []track{{w.fill(nil, head, 0, 0, 0), w.normal}}
 	if !reflect.DeepEqual(got[0].cells, want[0].cells) {
 		t.Error("the cells of the sum are not those of the whole")
 	}
