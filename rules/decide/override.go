@@ -170,6 +170,8 @@ func (r *round) setOrder(o *route.Override, w route.World) {
 func (r *round) orderEnds(o *route.Override, w route.World, actor string) {
 	d := r.orderDecision(o, w)
 	d.Reason, d.Actor = route.OverrideEnded, person(actor)
+	over := *o
+	d.Override = &over
 	d.Text = "its time is up: " + o.Text(stamp)
 	if actor != "" {
 		d.Text = "ended by " + actor + ": " + o.Text(stamp)

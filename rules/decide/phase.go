@@ -28,6 +28,7 @@ func (l *lane) enforce(a *ask, rules []*policy.Rule) {
 		promote(s, a.to, a.step, l.now)
 	}
 	s.Since, s.Clocks, s.Hold, s.Told = l.now, nil, nil, nil
+	d.Step, d.Holds = s.Step, slices.Clone(s.Rules)
 	l.changed, l.moved = s.Route, true
 	l.records = append(l.records, record{decision: d, state: s})
 }
@@ -132,6 +133,7 @@ func (l *lane) join(i int, rule *policy.Rule) {
 	d := l.decision(&a)
 	d.Enforced, d.Text = true, "already demoted; now "+rule.Name+" keeps it out too: "+d.Text
 	s.Rules = append(s.Rules, rule.Name)
+	d.Holds = slices.Clone(s.Rules)
 	accuse(&s.Accused, l.seen(i, rule).Suspect)
 	l.note(d)
 }

@@ -181,6 +181,8 @@ func (r *round) number(w *route.World) []route.Decision {
 		switch {
 		case rec.order != nil:
 			rec.order.ID = d.ID
+			order := *rec.order
+			d.Override = &order
 		case rec.state == nil:
 		case rec.proposal:
 			rec.state.Proposal = d.ID
