@@ -12,13 +12,14 @@ import (
 type boundedFS struct {
 	billy.Filesystem
 	left *atomic.Int64
+	most int64
 }
 
 func (b *boundedFS) file(f billy.File, err error) (billy.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boundedFile{f, b.left}, nil
+	return &boundedFile{f, b}, nil
 }
 
 // Create implements billy.Basic.
@@ -40,7 +41,7 @@ func (b *boundedFS) Chroot(path string) (billy.Filesystem, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boundedFS{f, b.left}, nil
+	return &boundedFS{f, b.left, b.most}, nil
 }
 
 // Capabilities implements billy.Capable.
@@ -48,13 +49,13 @@ func (b *boundedFS) Capabilities() billy.Capability { return billy.Capabilities(
 
 type boundedFile struct {
 	billy.File
-	left *atomic.Int64
+	fs *boundedFS
 }
 
 // Write implements io.Writer.
 func (b *boundedFile) Write(p []byte) (int, error) {
-	if b.left.Add(-int64(len(p))) < 0 {
-		return 0, fmt.Errorf("want at most %d MiB, got more: keep the policy in a repository of its own", maxCopy>>20)
+	if b.fs.left.Add(-int64(len(p))) < 0 {
+		return 0, fmt.Errorf("want a repository of at most %d bytes, got more: keep the policy in one of its own", b.fs.most)
 	}
 	return b.File.Write(p)
 }

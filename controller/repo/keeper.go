@@ -38,6 +38,7 @@ type keeper struct {
 	dir  string
 	url  string
 	ref  string
+	most int64 // bytes that a fetch may write
 	log  *slog.Logger
 	last *copied // the record on disk, once read; nil: none, or of another source
 	read bool
@@ -183,11 +184,11 @@ func (k *keeper) storage(c *copied) *filesystem.Storage {
 	return storageIn(osfs.New(k.path(c), osfs.WithBoundOS()))
 }
 
-// bounded is the repository of a copy that a fetch writes to, at most maxCopy.
+// bounded is the repository of a copy that a fetch writes to, as much as it may.
 func (k *keeper) bounded(c *copied) *filesystem.Storage {
 	left := new(atomic.Int64)
-	left.Store(maxCopy)
-	s := storageIn(&boundedFS{osfs.New(k.path(c), osfs.WithBoundOS()), left})
+	left.Store(k.most)
+	s := storageIn(&boundedFS{osfs.New(k.path(c), osfs.WithBoundOS()), left, k.most})
 	_, _ = git.Init(s, nil) // so that git itself can look at it; a disk that refuses says so again at once
 	return s
 }

@@ -223,7 +223,8 @@ func (m *remote) explain(err error) error {
 		return errors.New("the repository has no commit yet")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return errors.New("no repository is there, or none that these credentials show")
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed),
+		strings.Contains(err.Error(), "ssh: unable to authenticate"): // it has no other mark
 		return errors.New("the remote refuses these credentials" + m.whichFile())
 	case errors.As(err, &host) && len(host.Want) == 0:
 		return fmt.Errorf("the host key of %s is not known: check it, and add it to the known_hosts file", m.address.host)

@@ -79,7 +79,7 @@ func New(o Options) (*Repo, error) {
 	if _, err := readKeys(o.Keys); err != nil {
 		return nil, err
 	}
-	r.kept = &keeper{dir: o.Dir, url: r.remote.url, ref: o.Ref, log: o.Logger}
+	r.kept = &keeper{dir: o.Dir, url: r.remote.url, ref: o.Ref, most: maxCopy, log: o.Logger}
 	r.status = Status{URL: r.remote.url, Ref: o.Ref, Path: o.Path}
 	r.metrics = newMetrics(o.Registerer)
 	return r, nil

@@ -38,6 +38,10 @@ func (s *Status) inForce(c *copied) {
 }
 
 func (s *Status) refused(c *copied, err error) {
+	if !isRefusal(err) {
+		s.LastError, s.LastErrorAt = firstLine(err), time.Now().Round(0).UTC()
+		return
+	}
 	s.RefusedCommit, s.RefusedWhy = c.Commit, firstLine(err)
 }
 

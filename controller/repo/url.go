@@ -28,7 +28,7 @@ func parseURL(text string) (address, error) {
 		return address{text: text, scheme: "ssh", user: m[1], host: net.JoinHostPort(strings.Trim(m[2], "[]"), "22")}, nil
 	}
 	u, err := url.Parse(text)
-	if text == "" || err != nil {
+	if text == "" || err != nil || u.Opaque != "" { // what stands there may be a secret
 		return address{}, errors.New(wantURL + ", got what is none")
 	}
 	if err := keepsNoSecret(u); err != nil {
