@@ -38,7 +38,7 @@ var day = time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)
 
 // origin is the repository that a test follows: a real one, in a folder.
 type origin struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	repo   *git.Repository
 	signer git.Signer // of what is committed next; nil: nobody
@@ -46,7 +46,7 @@ type origin struct {
 }
 
 // needGit skips tests of what asks a remote: only git's own server can serve one.
-func needGit(t *testing.T) {
+func needGit(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
@@ -55,7 +55,7 @@ func needGit(t *testing.T) {
 	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 }
 
-func newOrigin(t *testing.T) *origin {
+func newOrigin(t testing.TB) *origin {
 	t.Helper()
 	needGit(t)
 	o := &origin{t: t, dir: filepath.Join(t.TempDir(), "origin")}
@@ -107,13 +107,13 @@ func (o *origin) away() (back func()) {
 // follower is a Repo with what it was made from and said.
 type follower struct {
 	*Repo
-	t        *testing.T
+	t        testing.TB
 	log      *bytes.Buffer
 	registry *prometheus.Registry
 }
 
 // follow makes a Repo of what is at the URL; change may set more options.
-func follow(t *testing.T, url, dir string, change func(*Options)) *follower {
+func follow(t testing.TB, url, dir string, change func(*Options)) *follower {
 	t.Helper()
 	f := &follower{t: t, log: &bytes.Buffer{}, registry: prometheus.NewRegistry()}
 	o := Options{URL: url, Dir: dir, Timeout: 20 * time.Second, Changed: func(context.Context) error { return nil },
@@ -153,7 +153,7 @@ func (f *follower) fails(words ...string) {
 	wantWords(f.t, err.Error(), words...)
 }
 
-func wantWords(t *testing.T, got string, words ...string) {
+func wantWords(t testing.TB, got string, words ...string) {
 	t.Helper()
 	for _, w := range words {
 		if !strings.Contains(got, w) {
@@ -184,7 +184,7 @@ func (f *follower) metric(name string) float64 {
 }
 
 // writeFile writes a file of a test's own and returns its path.
-func writeFile(t *testing.T, name, text string) string {
+func writeFile(t testing.TB, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

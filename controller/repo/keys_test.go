@@ -18,13 +18,13 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-func newSSHKey(t *testing.T) ssh.Signer {
+func newSSHKey(t testing.TB) ssh.Signer {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	return signerOf(t, key, err)
 }
 
-func signerOf(t *testing.T, key any, err error) ssh.Signer {
+func signerOf(t testing.TB, key any, err error) ssh.Signer {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

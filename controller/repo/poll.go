@@ -56,8 +56,6 @@ func (r *Repo) due(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer r.release()
-	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
-	defer cancel()
 	t, err := r.look(ctx)
 	if err != nil {
 		return false, err
@@ -69,10 +67,12 @@ func (r *Repo) due(ctx context.Context) (bool, error) {
 
 // look asks the remote what the ref stands at.
 func (r *Repo) look(ctx context.Context) (tip, error) {
-	began := time.Now()
-	t, err := r.remote.tip(ctx)
+	began, within := time.Now(), r.o.Timeout
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	t, err := r.remote.tip(ctx, within)
 	if err != nil {
-		return tip{}, r.failed(ctx, err, began)
+		return tip{}, r.failed(ctx, err, began, within)
 	}
 	now := time.Now()
 	r.metrics.looked(now)
@@ -89,14 +89,16 @@ func (r *Repo) look(ctx context.Context) (tip, error) {
 
 // fetch gets the commit that the ref stands at into a folder of its own.
 func (r *Repo) fetch(ctx context.Context, t tip) (*copied, error) {
-	began := time.Now()
+	began, within := time.Now(), fetchTimes*r.o.Timeout
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	c, err := r.kept.begin(t)
 	if err != nil {
 		return nil, err
 	}
-	if c.Commit, c.Tip, err = r.remote.fetch(ctx, t, r.kept.bounded(c)); err != nil {
+	if c.Commit, c.Tip, err = r.remote.fetch(ctx, within, t, r.kept.bounded(c)); err != nil {
 		r.kept.discard(c)
-		return nil, r.failed(ctx, err, began)
+		return nil, r.failed(ctx, err, began, within)
 	}
 	c.FetchedAt = time.Now().Round(0).UTC()
 	c.CheckedAt = c.FetchedAt
@@ -106,12 +108,12 @@ func (r *Repo) fetch(ctx context.Context, t tip) (*copied, error) {
 }
 
 // failed counts and tells of a look or a fetch that failed, and returns its error with what was attempted.
-func (r *Repo) failed(ctx context.Context, err error, began time.Time) error {
+func (r *Repo) failed(ctx context.Context, err error, began time.Time, within time.Duration) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err() // the end of the run is no failure of the remote
 	}
 	if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("no answer in %s", r.o.Timeout)
+		err = fmt.Errorf("no answer in %s", within)
 	}
 	err = fmt.Errorf("fetch policy from %s: %w", r.remote.url, err)
 	now := time.Now()

@@ -3,16 +3,17 @@ package repo
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // told is a Repo whose user counts what it is told of, and loads as the controller does.
-func told(f *follower, fail func() error) *int {
-	n := new(int)
+func told(f *follower, fail func() error) *atomic.Int64 {
+	n := new(atomic.Int64)
 	f.o.Changed = func(ctx context.Context) error {
-		*n++
+		n.Add(1)
 		if _, err := f.Load(ctx); err != nil {
 			return err
 		}
@@ -30,20 +31,20 @@ func TestAChangeIsToldOfOnce(t *testing.T) {
 	f.loads(o.commit("otp.yml", otherPolicy))
 	n := told(f, nothing)
 	f.poll(t.Context())
-	if *n != 0 {
-		t.Errorf("told %d times of what was read already", *n)
+	if n.Load() != 0 {
+		t.Errorf("told %d times of what was read already", n.Load())
 	}
 	bad := o.commit("otp.yml", "version: 2\n")
 	f.poll(t.Context())
 	f.poll(t.Context())
-	if *n != 1 || f.Status().RefusedCommit != bad {
-		t.Errorf("told %d times, and %+v, want the bad commit to be refused once", *n, f.Status())
+	if n.Load() != 1 || f.Status().RefusedCommit != bad {
+		t.Errorf("told %d times, and %+v, want the bad commit to be refused once", n.Load(), f.Status())
 	}
 	good := o.commit("otp.yml", goodPolicy)
 	f.poll(t.Context())
 	f.poll(t.Context())
-	if *n != 2 || f.Status().Commit != good {
-		t.Errorf("told %d times, and %+v, want it told of %s once", *n, f.Status(), good)
+	if n.Load() != 2 || f.Status().Commit != good {
+		t.Errorf("told %d times, and %+v, want it told of %s once", n.Load(), f.Status(), good)
 	}
 }
 
@@ -56,14 +57,14 @@ func TestWhatWasNotPutInForceIsToldOfAgain(t *testing.T) {
 	o.commit("otp.yml", otherPolicy)
 	f.poll(t.Context())
 	f.poll(t.Context())
-	if *n != 2 {
-		t.Errorf("told %d times while the disk refused, want 2", *n)
+	if n.Load() != 2 {
+		t.Errorf("told %d times while the disk refused, want 2", n.Load())
 	}
 	full = nil
 	f.poll(t.Context())
 	f.poll(t.Context())
-	if *n != 3 {
-		t.Errorf("told %d times, want 3: not again once it is in force", *n)
+	if n.Load() != 3 {
+		t.Errorf("told %d times, want 3: not again once it is in force", n.Load())
 	}
 }
 
@@ -75,14 +76,14 @@ func TestAReloadThatFailedIsMadeUpFor(t *testing.T) {
 	back := o.away()
 	f.fails("no repository is there")
 	f.poll(t.Context())
-	if *n != 0 || f.Status().Failures != 2 {
-		t.Errorf("told %d times after %d failures, want 0 after 2", *n, f.Status().Failures)
+	if n.Load() != 0 || f.Status().Failures != 2 {
+		t.Errorf("told %d times after %d failures, want 0 after 2", n.Load(), f.Status().Failures)
 	}
 	back()
 	f.poll(t.Context()) // nothing is new, but the failed reload is shown to whoever looks
 	f.poll(t.Context())
-	if s := f.Status(); *n != 1 || s.Failures != 0 || s.LastError != "" {
-		t.Errorf("told %d times, and %+v, want once, and no failure", *n, s)
+	if s := f.Status(); n.Load() != 1 || s.Failures != 0 || s.LastError != "" {
+		t.Errorf("told %d times, and %+v, want once, and no failure", n.Load(), s)
 	}
 	wantWords(t, f.log.String(), `msg="policy repository answered again" attempt=3`)
 }
@@ -99,8 +100,8 @@ func TestWhatARestartFoundRefusedIsToldOf(t *testing.T) {
 	n := told(f, nothing)
 	f.poll(t.Context())
 	f.poll(t.Context())
-	if *n != 1 {
-		t.Errorf("told %d times, want 1: the refusal belongs in the status", *n)
+	if n.Load() != 1 {
+		t.Errorf("told %d times, want 1: the refusal belongs in the status", n.Load())
 	}
 }
 
@@ -139,15 +140,15 @@ func TestRunLooksAtEachIntervalUntilItIsToEnd(t *testing.T) {
 		go func() { ended <- f.Run(ctx) }()
 		time.Sleep(defaultInterval - time.Second)
 		synctest.Wait()
-		if *n != 0 {
+		if n.Load() != 0 {
 			t.Errorf("told before the interval was over")
 		}
-		for *n == 0 && time.Since(began) < time.Hour {
+		for n.Load() == 0 && time.Since(began) < time.Hour {
 			time.Sleep(defaultInterval)
 			synctest.Wait()
 		}
-		if took := time.Since(began); *n != 1 || took > 3*defaultInterval {
-			t.Errorf("told %d times in %s, want 1 in %s", *n, took, defaultInterval)
+		if took := time.Since(began); n.Load() != 1 || took > 3*defaultInterval {
+			t.Errorf("told %d times in %s, want 1 in %s", n.Load(), took, defaultInterval)
 		}
 		cancel()
 		if err := <-ended; err != nil {

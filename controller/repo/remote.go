@@ -27,7 +27,6 @@ type remote struct {
 	address     address
 	credentials credentials
 	ref         string
-	timeout     time.Duration
 }
 
 // tip is what a ref stands at.
@@ -51,7 +50,7 @@ func newRemote(o Options) (*remote, error) {
 	if strings.HasPrefix(o.Ref, "-") || strings.ContainsAny(o.Ref, " ~^:?*[\\\x7f") {
 		return nil, fmt.Errorf("ref: want a branch, a tag or a whole commit id, got %q", o.Ref)
 	}
-	return &remote{url: a.text, address: a, credentials: c, ref: o.Ref, timeout: o.Timeout}, nil
+	return &remote{url: a.text, address: a, credentials: c, ref: o.Ref}, nil
 }
 
 func (m *remote) in(s *filesystem.Storage) *git.Remote {
@@ -68,7 +67,7 @@ var (
 )
 
 // tip is what the ref stands at now. A commit stands where it is: the remote is not asked.
-func (m *remote) tip(ctx context.Context) (tip, error) {
+func (m *remote) tip(ctx context.Context, within time.Duration) (tip, error) {
 	if wholeCommit.MatchString(m.ref) {
 		return tip{hash: m.ref}, nil
 	}
@@ -76,7 +75,7 @@ func (m *remote) tip(ctx context.Context) (tip, error) {
 	if err != nil {
 		return tip{}, err
 	}
-	refs, err := m.in(nil).ListContext(ctx, &git.ListOptions{Auth: auth, ProxyOptions: withDeadline(m.address, m.timeout)})
+	refs, err := m.in(nil).ListContext(ctx, &git.ListOptions{Auth: auth, ProxyOptions: withDeadline(m.address, within)})
 	if err != nil {
 		return tip{}, m.explain(err)
 	}
@@ -153,18 +152,17 @@ const keptRef = "refs/signalbox/policy"
 
 // fetch gets what the ref stands at, and no history where the remote can leave it out. It returns the commit, and the
 // tip, which may have moved since it was looked at.
-func (m *remote) fetch(ctx context.Context, t tip, to *filesystem.Storage) (commit, at string, err error) {
+func (m *remote) fetch(ctx context.Context, within time.Duration, t tip, to *filesystem.Storage) (commit, at string, err error) {
 	src := t.ref
 	if src == "" {
 		src = t.hash
 	}
-	err = m.get(ctx, to, 1, src+":"+keptRef)
-	var exact *git.NoMatchingRefSpecError
-	if t.ref == "" && (errors.Is(err, git.ErrExactSHA1NotSupported) || errors.As(err, &exact)) {
-		err = m.get(ctx, to, 0, "refs/heads/*:refs/signalbox/heads/*", "refs/tags/*:refs/signalbox/tags/*")
+	err = m.get(ctx, within, to, 1, src+":"+keptRef)
+	if t.ref == "" && errors.Is(err, git.ErrExactSHA1NotSupported) {
+		err = m.get(ctx, within, to, 0, "refs/heads/*:refs/signalbox/heads/*", "refs/tags/*:refs/signalbox/tags/*")
 	}
 	if err != nil {
-		return "", "", err
+		return "", "", fmt.Errorf("get %s: %w", src, err)
 	}
 	hash := plumbing.NewHash(t.hash)
 	if t.ref != "" {
@@ -178,12 +176,12 @@ func (m *remote) fetch(ctx context.Context, t tip, to *filesystem.Storage) (comm
 	return c, hash.String(), err
 }
 
-func (m *remote) get(ctx context.Context, to *filesystem.Storage, depth int, specs ...string) error {
+func (m *remote) get(ctx context.Context, within time.Duration, to *filesystem.Storage, depth int, specs ...string) error {
 	auth, err := m.credentials.method(m.address)
 	if err != nil {
 		return err
 	}
-	o := &git.FetchOptions{Depth: depth, Auth: auth, Tags: git.NoTags, Force: true, ProxyOptions: withDeadline(m.address, m.timeout)}
+	o := &git.FetchOptions{Depth: depth, Auth: auth, Tags: git.NoTags, Force: true, ProxyOptions: withDeadline(m.address, within)}
 	for _, s := range specs {
 		o.RefSpecs = append(o.RefSpecs, config.RefSpec("+"+s))
 	}

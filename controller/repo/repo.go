@@ -29,7 +29,7 @@ type Options struct {
 	SSHKeyFile string        // for ssh: a file that holds a private key without a passphrase; read anew at each fetch
 	KnownHosts string        // for ssh: the file of the host's key; default: those that ssh itself would read
 	Interval   time.Duration // between looks at the remote, give or take a tenth; 1s to 24h; default 1m
-	Timeout    time.Duration // of one look, and of one fetch; default 1m
+	Timeout    time.Duration // of one look; a fetch may take fetchTimes as long; default 30s
 
 	Wanted     func(name string) bool      // whether a file in the folder is part of the policy; default: all are
 	Changed    func(context.Context) error // told that the remote stands elsewhere; whoever is told calls Load
@@ -41,7 +41,8 @@ const (
 	minInterval     = time.Second
 	maxInterval     = 24 * time.Hour
 	defaultInterval = time.Minute
-	defaultTimeout  = time.Minute
+	defaultTimeout  = 30 * time.Second
+	fetchTimes      = 4
 	maxBackOff      = 5 * time.Minute // between looks at a remote that fails, where the interval is shorter
 )
 
@@ -153,8 +154,6 @@ func (r *Repo) release() { <-r.turn }
 
 // newest is the policy as the remote has it.
 func (r *Repo) newest(ctx context.Context) (*policy.Policy, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
-	defer cancel()
 	t, err := r.look(ctx)
 	if err != nil {
 		r.setOwed(true)

@@ -212,6 +212,22 @@ func TestAFetchThatIsTooBigLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestASubmoduleIsIgnoredAndSaid(t *testing.T) {
+	o := newOrigin(t)
+	first := o.commit("otp.yml", goodPolicy)
+	for _, args := range [][]string{{"update-index", "--add", "--cacheinfo", "160000," + first + ",libs"}, {"commit", "-q", "-m", "libs"}} {
+		o.check(exec.Command("git", append([]string{"-C", o.dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.org"}, args...)...).Run())
+	}
+	head, err := o.repo.Head()
+	o.check(err)
+	f := follow(t, o.url(), t.TempDir(), nil)
+	f.loads(head.Hash().String())
+	if got := f.Status().Ignored; len(got) != 1 || got[0] != "libs" {
+		t.Errorf("got %v ignored, want libs", got)
+	}
+	wantWords(t, f.log.String(), `msg="submodules ignored"`, "libs")
+}
+
 func TestAnEmptyRepositoryIsSaidToBeOne(t *testing.T) {
 	o := newOrigin(t)
 	follow(t, o.url(), t.TempDir(), nil).fails("the repository has no commit yet")
