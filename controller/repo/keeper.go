@@ -40,20 +40,25 @@ type keeper struct {
 	ref  string
 	most int64 // bytes that a fetch may write
 	log  *slog.Logger
-	last *copied // the record on disk, once read; nil: none, or of another source
+	last *copied // the record on disk, once read; nil: none
 	read bool
 }
 
-const (
-	recordFile = "current.json"
-	maxRecord  = 64 << 10
-)
+const recordFile = "current.json"
 
 // maxCopy bounds what a fetch may write to disk, in bytes.
 const maxCopy = 256 << 20
 
 // record is the copy that is kept of this URL and ref, or nil.
 func (k *keeper) record() *copied {
+	if c := k.stored(); c != nil && c.URL == k.url && c.Ref == k.ref {
+		return c
+	}
+	return nil
+}
+
+// stored is the copy that is kept, of whatever source, or nil.
+func (k *keeper) stored() *copied {
 	if k.read {
 		return k.last
 	}
@@ -73,9 +78,7 @@ func (k *keeper) record() *copied {
 		k.log.Warn("kept copy unreadable", "file", filepath.Join(k.dir, recordFile), "err", err)
 		return nil
 	}
-	if c.URL == k.url && c.Ref == k.ref {
-		k.last = &c
-	}
+	k.last = &c
 	return k.last
 }
 
@@ -86,6 +89,7 @@ func (k *keeper) begin(t tip) (*copied, error) {
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make room for the policy: %w", err)
 	}
+	k.sweep()
 	folder, err := os.MkdirTemp(k.dir, short(t.hash)+"-")
 	if err != nil {
 		return nil, fmt.Errorf("make room for the policy: %w", err)
@@ -110,16 +114,22 @@ func (k *keeper) adopt(c *copied) error {
 		return err
 	}
 	k.last, k.read = c, true
+	k.sweep()
+	return nil
+}
+
+// sweep removes whatever is neither the kept copy nor its record: older copies, and what a kill left behind.
+func (k *keeper) sweep() {
+	kept := k.stored()
 	entries, err := os.ReadDir(k.dir)
 	if err != nil {
-		return err
+		k.log.Warn("copies not swept", "file", k.dir, "err", err)
 	}
 	for _, e := range entries {
-		if e.Name() != c.Folder && e.Name() != recordFile {
+		if e.Name() != recordFile && (kept == nil || e.Name() != kept.Folder) {
 			k.discard(&copied{Folder: e.Name()})
 		}
 	}
-	return nil
 }
 
 // confirm notes that the remote's ref still stands at the copy.

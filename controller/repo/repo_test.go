@@ -166,6 +166,25 @@ func TestTheCopyOfAnotherSourceIsNotUsed(t *testing.T) {
 	follow(t, o.url(), dir, nil).loads(commit) // and it is still there
 }
 
+func TestWhatAKillLeftGoesAndTheCopyOfAnotherSourceStaysUntilThereIsABetterOne(t *testing.T) {
+	o, other := newOrigin(t), newOrigin(t)
+	commit := o.commit("otp.yml", goodPolicy)
+	other.commit("otp.yml", "version: 2\n")
+	dir := t.TempDir()
+	follow(t, o.url(), dir, nil).loads(commit)
+	o.check(os.Mkdir(filepath.Join(dir, "0123456789ab-1"), 0o700))
+	o.check(os.WriteFile(filepath.Join(dir, recordFile+"-1"), nil, 0o600))
+	follow(t, other.url(), dir, nil).fails("want 1, got 2")
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("got %v and %v, want the copy and its record", entries, err)
+	}
+	o.away()
+	follow(t, o.url(), dir, nil).loads(commit)
+	good := other.commit("otp.yml", otherPolicy)
+	follow(t, other.url(), dir, nil).loads(good)
+	follow(t, o.url(), dir, nil).fails("no repository is there")
+}
+
 func TestADamagedCopyIsFetchedAnew(t *testing.T) {
 	o := newOrigin(t)
 	commit := o.commit("otp.yml", goodPolicy)
