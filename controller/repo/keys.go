@@ -147,7 +147,7 @@ func signedAt(armored []byte) (time.Time, error) {
 			return made, nil
 		}
 		s, ok := p.(*packet.Signature)
-		if err != nil || !ok || n > 0 {
+		if err != nil || !ok {
 			return time.Time{}, errors.New("want one signature in it")
 		}
 		made = s.CreationTime

@@ -109,7 +109,7 @@ func privateKey(t *testing.T, key any) string {
 }
 
 // serveSSH serves git over ssh on loopback to one key, and returns the address.
-func serveSSH(t *testing.T, host ssh.Signer, client ssh.PublicKey) string {
+func serveSSH(t *testing.T, client ssh.PublicKey, hosts ...ssh.Signer) string {
 	t.Helper()
 	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
 		if string(k.Marshal()) != string(client.Marshal()) {
@@ -117,7 +117,9 @@ func serveSSH(t *testing.T, host ssh.Signer, client ssh.PublicKey) string {
 		}
 		return nil, nil
 	}}
-	config.AddHostKey(host)
+	for _, host := range hosts {
+		config.AddHostKey(host)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +182,8 @@ func TestOverSSHTheHostMustBeKnown(t *testing.T) {
 	host, stranger, client := newSSHKey(t), newSSHKey(t), newRSA(t)
 	mine, err := ssh.NewSignerFromKey(client)
 	o.check(err)
-	address := serveSSH(t, host, mine.PublicKey())
+	second := signerOf(t, newRSA(t), nil) // servers have several keys, and known_hosts may have any one of them
+	address := serveSSH(t, mine.PublicKey(), host, second)
 	url := "ssh://git@" + address + o.dir
 	keyFile := writeFile(t, "id", privateKey(t, client))
 	known := func(key ssh.PublicKey, at string) string {
@@ -191,6 +194,7 @@ func TestOverSSHTheHostMustBeKnown(t *testing.T) {
 	}
 	good := known(host.PublicKey(), address)
 	with(keyFile, good).loads(commit)
+	with(keyFile, known(second.PublicKey(), address)).loads(commit)
 	with(keyFile, known(host.PublicKey(), "git.example.org")).fails("the host key of " + address + " is not known")
 	with(keyFile, known(stranger.PublicKey(), address)).fails("the host key of " + address + " is another than the known_hosts file says")
 	with(writeFile(t, "other", privateKey(t, newRSA(t))), good).fails("fetch policy from "+url, "the remote refuses these credentials: see ")
