@@ -20,6 +20,7 @@ import (
 
 	"signalbox/controller"
 	"signalbox/controller/api"
+	"signalbox/controller/repo"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/probes/ingest"
@@ -30,7 +31,8 @@ import (
 
 // daemonOptions are what a daemon is made from.
 type daemonOptions struct {
-	policy    string // path
+	policy    string // path; or
+	git       gitOptions
 	data      string // folder of the durable state
 	listen    string
 	allowOpen bool // whether listening beyond loopback without authentication is allowed
@@ -44,6 +46,7 @@ type daemonOptions struct {
 type daemon struct {
 	o        daemonOptions
 	store    *store.Store
+	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
 	listener net.Listener
 	server   *http.Server
@@ -55,7 +58,7 @@ func newDaemon(o daemonOptions) (*daemon, error) {
 		return nil, err
 	}
 	// The policy goes first: a bad one must not leave a folder behind.
-	if _, err := loadPolicy(o.policy); err != nil {
+	if err := checkSource(o); err != nil {
 		return nil, err
 	}
 	d := &daemon{o: o}
@@ -74,7 +77,11 @@ func (d *daemon) open() (err error) {
 	}
 	registry := newRegistry()
 	model := state.New()
-	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
+	load, err := d.openSource(registry)
+	if err != nil {
+		return err
+	}
+	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: load,
 		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided})
 	if err != nil {
 		return err
@@ -127,7 +134,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: d.control, Reloader: d.control,
+	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: sourced{d.control, d.git}, Reloader: d.control,
 		Events: events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
 }
@@ -174,6 +181,9 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return d.control.Run(loop) })
+	if d.git != nil {
+		g.Go(func() error { return d.git.Run(gctx) })
+	}
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

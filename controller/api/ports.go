@@ -107,7 +107,7 @@ type PolicyStatus = struct {
 	LastError   string    `json:"last_error,omitempty"`   // why the last reload was refused; empty where it was not
 	LastErrorAt time.Time `json:"last_error_at,omitzero"` // when
 	Problems    []string  `json:"problems,omitempty"`     // all that was wrong with it, each with its place
-	Source      any       `json:"source,omitempty"`       // the active policy, as whoever read it writes it
+	Source      any       `json:"source,omitempty"`       // where it comes from, as whoever read it writes it
 }
 
 // Policy gives the status of the policy.
