@@ -112,7 +112,7 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*(1+math.Abs(a)+math.
 // One key's fine cohorts: the cells hold, age by age, the cohort averages of the slowed curve.
 func TestCellsEqualTheFormula(t *testing.T) {
 	n := testNormal()
-	k := &key{normal: n, exact: newPaced(&n.receipts, 1), paced: newPaced(&n.receipts, 1.5), ring: newRing(1000)}
+	k := &key{normal: n, factor: 1.5, ring: newRing(1000)}
 	for tick := int64(980); tick < 1000; tick++ {
 		for range 10 {
 			k.ring.bump(tick, fieldSubmitted)
