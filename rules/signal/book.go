@@ -42,6 +42,7 @@ type Book struct {
 	pools    pools
 	troubled map[place]int64 // tick of the last trouble of routes that are out
 	subjects []*subject      // reused from lane to lane
+	filling  filling
 	stats    Stats
 }
 

@@ -41,13 +41,13 @@ func rungOf(age int64, from int) int {
 	return from
 }
 
-// filling is the work of filling the cells of a key.
+// filling is the work of filling the cells of a key. It is reused from key to key, so that a key holds no tables.
 type filling struct {
 	cells   []cell
 	rung    int
 	judged  int64 // the tick that is judged
 	cut     int64 // messages of earlier ticks are not judged
-	wait    int64 // ticks; silence does not count of messages younger
+	silent  int64 // ticks; of messages younger silence does not count
 	normal  *normal
 	tally   tally
 	paced   paced // the receipt curve at today's pace
@@ -57,13 +57,17 @@ type filling struct {
 
 // fill computes the cells of a key for the cohorts submitted before tick t and not before cut. Silence does not count of
 // messages younger than wait.
-func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
+func (k *key) fill(f *filling, cells []cell, t, cut int64, wait time.Duration) []cell {
 	if k.ring.empty() || t-1 > k.ring.head {
 		return cells[:0]
 	}
 	n := k.normal
-	f := filling{cells: cells[:0], judged: t, cut: cut, wait: ceilDiv(int64(wait), int64(Tick)), normal: n,
-		paced: newPaced(&n.receipts, k.factor), exact: newPaced(&n.receipts, 1), convert: newPaced(&n.conversions, 1)}
+	f.cells, f.rung, f.judged, f.cut, f.silent, f.normal = cells[:0], 0, t, cut, ceilDiv(int64(wait), int64(Tick)), n
+	f.paced.of(&n.receipts, k.factor)
+	f.exact.of(&n.receipts, 1)
+	if n.conversion > 0 {
+		f.convert.of(&n.conversions, 1)
+	}
 	k.ring.tally(&f.tally)
 	f.ring(&k.ring)
 	for i := range f.cells {
@@ -105,28 +109,25 @@ func (f *filling) cohort(s int, start, newest, width int64) {
 	c := &f.cells[f.rung]
 	c.from = start
 	if !f.tally.none(s) {
-		f.count(c, s, f.judged-start-width, width)
+		age := f.judged - start - width
+		f.count(c, s, pacedIndex(age, width), age >= f.silent)
 	}
 }
 
-// count adds the cohort of a slot, whose youngest messages are age ticks old; where newer ticks are held by other cohorts,
-// that may be less than 0, which counts as 0.
-func (f *filling) count(c *cell, s int, age, width int64) {
-	submitted, ended := float64(f.tally.submitted[s]), float64(f.tally.delivered[s]+f.tally.failed[s])
+// count adds the cohort of a slot. Its age stands at an index of the paced shares; silence says whether it is old enough
+// that unanswered messages count.
+func (f *filling) count(c *cell, s, index int, silence bool) {
+	delivered := f.tally.delivered[s]
+	submitted, ended := float64(f.tally.submitted[s]), float64(delivered+f.tally.failed[s])
 	open := max(0, submitted-ended)
-	widths := min(max(age, 0)/width, pacedWidths(width))
-	exact := f.exact.share(widths, float64(width))
-	due := exact
-	if f.paced.factor != f.exact.factor {
-		due = f.paced.share(widths, float64(width))
-	}
+	due, exact := float64(f.paced.shares[index]), float64(f.exact.shares[index])
 	c.submitted += submitted
-	c.delivered += float64(f.tally.delivered[s])
+	c.delivered += float64(delivered)
 	c.failed += float64(f.tally.failed[s])
 	c.expected += submitted * exact
 	c.squares += submitted * exact * exact
 	c.mature += ended + open*due
-	if age >= f.wait {
+	if silence {
 		c.open += open
 		c.answered += ended
 		c.usual += (open + ended) * due * f.normal.arrival
@@ -134,7 +135,7 @@ func (f *filling) count(c *cell, s int, age, width int64) {
 		c.dueExact += open * exact * f.normal.arrival
 	}
 	if f.normal.conversion > 0 {
-		f.conversions(c, s, submitted, f.convert.share(widths, float64(width)))
+		f.conversions(c, s, submitted, float64(f.convert.shares[index]))
 	}
 }
 

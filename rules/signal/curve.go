@@ -1,6 +1,9 @@
 package signal
 
-import "sort"
+import (
+	"math"
+	"sort"
+)
 
 // curve is a cumulative distribution of ages, linear between its knots: which share of what will come has come by an age.
 type curve struct {
@@ -29,76 +32,95 @@ func (c *curve) at(age float64) float64 {
 	return s0 + (c.shares[i]-s0)*(age-a0)/(c.ages[i]-a0)
 }
 
-// integral walks along a curve that is not empty and adds up the shares that it passes. The zero value, with a curve,
-// stands at age 0.
-type integral struct {
-	curve *curve
-	knot  int     // the first one that is not passed
-	age   float64 // of the last one passed
-	share float64
-	area  float64 // integral of the shares up to there
-}
-
-// to is the integral of the shares up to an age in seconds. It is quick where ages grow from call to call.
-func (w *integral) to(age float64) float64 {
-	if !(age > 0) {
-		return 0
-	}
-	if w.knot > 0 && !(age > w.age) {
-		*w = integral{curve: w.curve}
-	}
-	c := w.curve
-	for w.knot < len(c.ages) && c.ages[w.knot] < age {
-		a, s := c.ages[w.knot], c.shares[w.knot]
-		w.area += (a - w.age) * (s + w.share) / 2
-		w.age, w.share, w.knot = a, s, w.knot+1
-	}
-	share := w.share
-	if w.knot == len(c.ages) {
-		return w.area + share*(age-w.age)
-	}
-	share += (c.shares[w.knot] - share) * (age - w.age) / (c.ages[w.knot] - w.age)
-	return w.area + (age-w.age)*(w.share+share)/2
-}
-
-// paced tells the mean shares of a curve slowed down by a factor, cohort by cohort: of cohorts whose ages are first 0, 1,
-// 2 … ticks, then minutes, then ten minutes. It is asked from the youngest to the oldest.
+// paced is a curve slowed down by a factor, with the mean shares of cohorts ready: first those of cohorts of one tick
+// whose youngest messages are 0, 1, 2 … ticks old, then those of a minute by minutes, then those of ten by ten. Of the
+// wider ones the younger age counts, so that nothing is expected too early.
 type paced struct {
-	integral integral
-	factor   float64
-	width    float64 // of the cohorts, in ticks
-	seconds  float64 // the same in seconds of the curve
-	until    float64 // age and integral where the last cohort that was asked for ends
-	area     float64
+	curve  *curve
+	factor float64
+	shares [pacedTen + ringSpan/ticksPerTen + 2]float32
 }
 
-func newPaced(c *curve, factor float64) paced {
-	return paced{integral: integral{curve: c}, factor: factor}
-}
+const (
+	pacedMinute = fineSlots + 1
+	pacedTen    = pacedMinute + midSlots + fineSlots/ticksPerMid + 2
+)
 
-// share is the mean share of a cohort of width ticks whose youngest message is age widths old. Of those of a minute or more
-// the younger age counts, so that nothing is expected too early.
-func (p *paced) share(age int64, width float64) float64 {
-	if p.width != width {
-		p.width, p.seconds = width, width*(tickSeconds/p.factor)
+// of makes p what a curve that is not empty and does not change has at a pace.
+func (p *paced) of(c *curve, factor float64) {
+	if p.curve == c && p.factor == factor {
+		return
 	}
-	from := float64(age) * p.seconds
-	before := p.area
-	if from != p.until {
-		before = p.integral.to(from)
-	}
-	p.until = from + p.seconds
-	p.area = p.integral.to(p.until)
-	return float64(float32((p.area - before) / p.seconds))
+	p.curve, p.factor = c, factor
+	spread(p.shares[:pacedMinute], c, 1, factor)
+	spread(p.shares[pacedMinute:pacedTen], c, ticksPerMid, factor)
+	spread(p.shares[pacedTen:], c, ticksPerTen, factor)
 }
 
-// pacedWidths is the greatest age, in their own widths, that cohorts of width ticks are asked for; older ones count as old.
-func pacedWidths(width int64) int64 {
+// spread fills in the mean shares of cohorts of width ticks whose youngest messages are 0, 1, 2 … widths old: what the
+// integral of the curve grows by from the beginning of each to its end. It is done for every judgement, so it walks along
+// the curve once.
+func spread(into []float32, c *curve, width, factor float64) {
+	width *= tickSeconds / factor
+	last, most := c.ages[len(c.ages)-1], float32(c.shares[len(c.ages)-1])
+	end, area := 0.0, 0.0
+	knot, from, share, sum := 0, 0.0, 0.0, 0.0 // the knot ahead, and what has been passed: age, share and integral
+	to, rise, run := c.ahead(0, 0, 0)
+	for i := range into {
+		begin, before := float64(i)*width, area
+		switch {
+		case begin >= last:
+			into[i] = most
+			continue
+		case begin == end: // or it is the last bit that differs
+		case begin > from && begin <= to:
+			before = sum + (begin-from)*(share+(share+rise*(begin-from)/run))/2
+		default:
+			before = c.integral(begin)
+		}
+		end = begin + width
+		for end > to {
+			next := c.shares[knot]
+			sum += run * (next + share) / 2
+			knot, from, share = knot+1, to, next
+			to, rise, run = c.ahead(knot, from, share)
+		}
+		area = sum + (end-from)*(share+(share+rise*(end-from)/run))/2
+		into[i] = float32((area - before) / width)
+	}
+}
+
+// ahead is the age of a knot, and by how much its share and age exceed those of the one before it. Beyond the last knot the
+// share stays what it is.
+func (c *curve) ahead(knot int, age, share float64) (next, rise, run float64) {
+	if knot == len(c.ages) {
+		return math.Inf(1), 0, 1
+	}
+	return c.ages[knot], c.shares[knot] - share, c.ages[knot] - age
+}
+
+// integral is the integral of the shares up to an age of 0 or more seconds.
+func (c *curve) integral(age float64) float64 {
+	from, share, sum := 0.0, 0.0, 0.0
+	for i, to := range c.ages {
+		if age <= to {
+			return sum + (age-from)*(share+(share+(c.shares[i]-share)*(age-from)/(to-from)))/2
+		}
+		sum += (to - from) * (c.shares[i] + share) / 2
+		from, share = to, c.shares[i]
+	}
+	return sum + (age-from)*share
+}
+
+// pacedIndex is where the share of a cohort of width ticks stands whose youngest message is age ticks old. A negative age
+// counts as 0, one beyond the table as its last.
+func pacedIndex(age, width int64) int {
+	age = max(age, 0)
 	switch width {
 	case 1:
-		return fineSlots
+		return int(min(age, fineSlots))
 	case ticksPerMid:
-		return midSlots + fineSlots/ticksPerMid + 1
+		return pacedMinute + int(min(age/ticksPerMid, pacedTen-pacedMinute-1))
 	}
-	return ringSpan/ticksPerTen + 1
+	return pacedTen + int(min(age/ticksPerTen, ringSpan/ticksPerTen+1))
 }

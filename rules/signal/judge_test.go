@@ -379,7 +379,7 @@ func TestRingsMerge(t *testing.T) {
 	for _, k := range []*key{a, w} {
 		k.normal, k.factor = testNormal(), 1.1
 	}
-	got, want := []track{{a.fill(nil, head, 0, 0), a.normal}}, []track{{w.fill(nil, head, 0, 0), w.normal}}
+	got, want := []track{{a.fill(&filling{}, nil, head, 0, 0), a.normal}}, []track{{w.fill(&filling{}, nil, head, 0, 0), w.normal}}
 	if !reflect.DeepEqual(got[0].cells, want[0].cells) {
 		t.Error("the cells of the sum are not those of the whole")
 	}
