@@ -15,7 +15,7 @@ import (
 const Tick = tickSeconds * time.Second
 
 // DefaultMaxKeys bounds the keys of a Book.
-const DefaultMaxKeys = 100_000
+const DefaultMaxKeys = 500_000
 
 // Options of a Book. Zero fields mean the documented defaults.
 type Options struct {
