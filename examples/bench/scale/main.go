@@ -20,7 +20,7 @@ var traffic = []flow{{0.70, 1.0 / 60}, {0.25, 0.2}, {0.045, 1}, {0.0045, 10}, {0
 var shares = []float64{0.01, 0.02, 0.05, 0.10, 0.20}
 
 func main() {
-	history := flag.Duration("history", 2*time.Hour, "for how long the keys have had traffic; cohorts are held for 7h10m")
+	history := flag.Duration("history", 80*time.Minute, "for how long the keys have had traffic; cohorts are held for 7h10m")
 	svg := flag.String("svg", "", "file that the plot is written to")
 	only := flag.Float64("live", 0, "share of the keys that have traffic, instead of all of them")
 	flag.Parse()
@@ -41,15 +41,15 @@ func main() {
 
 // rates measures keys at one rate each.
 func rates(out io.Writer, history time.Duration) {
-	fmt.Fprintf(out, "keys with traffic for %s      bytes/key  µs/judged key  bytes/key  µs/judged key\n", history)
-	fmt.Fprintln(out, "messages a second of each       own told baselines      learned or pooled ones")
+	fmt.Fprintf(out, "keys with traffic for %-9s bytes/key  µs/judged key  bytes/key  µs/judged key\n", route.Duration(history))
+	fmt.Fprintln(out, "messages a second of each     own told baselines      learned or pooled ones")
 	for _, f := range []struct {
 		rate     float64
 		networks int
-	}{{1.0 / 60, 250}, {0.2, 250}, {1, 100}, {10, 25}, {50, 10}} {
+	}{{1.0 / 60, 1000}, {0.2, 500}, {1, 400}, {10, 150}, {50, 80}} {
 		fmt.Fprintf(out, "%-25.3g", f.rate)
 		for _, told := range []bool{true, false} {
-			s := size{routes: 4, networks: f.networks, classes: []route.Class{"otp"}, live: 1, mix: []flow{{1, f.rate}}, told: told, history: history}
+			s := size{routes: 1, networks: f.networks, classes: []route.Class{"otp"}, live: 1, mix: []flow{{1, f.rate}}, told: told, history: history}
 			r := measured(build(s))
 			fmt.Fprintf(out, "%12.0f  %13.1f", r.perKey(), float64(r.round.Microseconds())/float64(r.judged))
 		}
