@@ -66,9 +66,10 @@ func (a *answers) rotate(minute int64) {
 	a.kept.now = answered{}
 }
 
-// shed gives the memory back where there are no answers. It reports whether there are none.
-func (a *answers) shed() bool {
-	if a.kept != nil && a.kept.now.all == 0 && a.kept.was.all == 0 {
+// shed gives the memory back where there are no answers, or nobody has asked for them for a day. It reports whether there
+// are none.
+func (a *answers) shed(now time.Time) bool {
+	if a.kept != nil && (a.kept.now.all == 0 && a.kept.was.all == 0 || now.Sub(time.Unix(60*a.turn, 0)) > keysAfter) {
 		a.kept = nil
 	}
 	return a.kept == nil

@@ -40,6 +40,7 @@ type Book struct {
 	room     int        // keys that pools may still sum up in that round
 	changed  []*key     // keys whose baselines changed since the last Changed
 	pools    pools
+	newest   newest
 	troubled map[place]int64 // tick of the last trouble of routes that are out
 	subjects []*subject      // reused from lane to lane
 	filling  filling

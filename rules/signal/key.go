@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"time"
 
 	"signalbox/rules/route"
 )
@@ -37,8 +38,9 @@ func (k *key) advance(b *Book, tick int64) {
 		if k.suspected(minute*ticksPerMid, minute*ticksPerMid+ticksPerMid-1) {
 			return
 		}
+		was := k.learned.At
 		if k.learned.learn(timeOf((minute+1)*ticksPerMid), c) {
-			b.change(k)
+			b.change(k, was)
 		}
 	})
 }
@@ -93,9 +95,10 @@ func (b *Book) tell(o *route.Observation) {
 		return
 	}
 	if k := b.key(a, o.Key(), o.Time); k != nil {
+		was := k.learned.At
 		k.learned.tell(o.Time, o.Baseline)
 		k.normal, k.stamp = nil, 0
-		b.change(k)
+		b.change(k, was)
 	}
 }
 
@@ -105,8 +108,9 @@ type Stored struct {
 	Data []byte // JSON of Learned
 }
 
-// change notes that the baseline of a key has changed.
-func (b *Book) change(k *key) {
+// change notes that the baseline of a key, which was of another moment, has changed.
+func (b *Book) change(k *key, was time.Time) {
+	b.newest.moved(k, was)
 	if !k.changed {
 		k.changed, b.changed = true, append(b.changed, k)
 	}
@@ -147,7 +151,9 @@ func (b *Book) Restore(stored []Stored) error {
 			continue
 		}
 		if k := b.key(a, s.Key, l.At); k != nil {
+			was := k.learned.At
 			k.learned, k.normal, k.stamp = l, nil, 0
+			b.newest.moved(k, was)
 		}
 	}
 	return nil

@@ -101,8 +101,8 @@ func TestADesertedRouteHoldsNothing(t *testing.T) {
 		t.Fatal("given up within a day")
 	}
 	b.Judge(testLane, ask("acme"), epoch.Add(26*time.Hour))
-	if !k.ring.empty() || k.learned.Submitted < 1000 {
-		t.Errorf("after 26 hours: empty %v, %.0f messages learned", k.ring.empty(), k.learned.Submitted)
+	if !k.ring.empty() || k.learned.Submitted < 1000 || k.answers.kept != nil || len(b.Live(testLane)) != 0 {
+		t.Errorf("after 26 hours: empty %v, %.0f messages learned, answers %v, live %v", k.ring.empty(), k.learned.Submitted, k.answers.kept, b.Live(testLane))
 	}
 }
 
@@ -159,6 +159,41 @@ func TestRoundsOfManyKeysAreBounded(t *testing.T) {
 	if len(b.roll.sorted()) != 0 || len(b.Live(anywhere)) != 0 {
 		t.Errorf("%d keys left in order, %v live", len(b.roll.sorted()), b.Live(anywhere))
 	}
+}
+
+// However baselines are learned, told and forgotten, the newest moment is the one found by looking at all of them.
+func TestTheNewestBaselineIsKnown(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := newBook()
+		for range rapid.IntRange(1, 20).Draw(t, "steps") {
+			id := rapid.SampledFrom([]route.ID{"acme", "bolt", "cell"}).Draw(t, "route")
+			at := epoch.Add(time.Duration(rapid.IntRange(-100, 100).Draw(t, "hours")) * time.Hour)
+			switch k := b.keys[route.Key{Route: id, Class: "otp", Network: "234-15"}]; {
+			case k == nil || rapid.Bool().Draw(t, "told"):
+				o := tellObservation(id, "234-15", toldBaseline(1000))
+				o.Time = at
+				b.Observe(o, at)
+			case rapid.Bool().Draw(t, "forgotten"):
+				b.forget(k)
+				b.roll.remove(0, len(b.roll.sorted()), func(other *key) bool { return other == k })
+			default:
+				if was := k.learned.At; k.learned.learn(at, &Counts{fieldSubmitted: 1}) {
+					b.change(k, was)
+				}
+			}
+			want := time.Time{}
+			for _, k := range b.keys {
+				if k.learned.At.After(want) {
+					want = k.learned.At
+				}
+			}
+			if rapid.Bool().Draw(t, "asked") {
+				if got := b.newest.of(b.roll.sorted()); !got.Equal(want) {
+					t.Fatalf("got %v, want %v", got, want)
+				}
+			}
+		}
+	})
 }
 
 func TestRollKeepsOrder(t *testing.T) {

@@ -68,7 +68,7 @@ func (b *Book) fillPools(minute int64) {
 	}
 	keys := b.roll.sorted()
 	if p.sums == nil {
-		p.begin(keys, minute)
+		p.begin(b.newest.of(keys), minute)
 	}
 	from := seek(keys, &p.next)
 	to := min(len(keys), from+b.room)
@@ -83,18 +83,43 @@ func (b *Book) fillPools(minute int64) {
 
 // fill makes the pools of a minute at once.
 func (p *pools) fill(keys []*key, minute int64) {
-	p.begin(keys, minute)
+	var n newest
+	n.lost = true
+	p.begin(n.of(keys), minute)
 	p.sum(keys)
 	p.finish()
 }
 
-func (p *pools) begin(keys []*key, minute int64) {
-	p.sums, p.began, p.newest, p.next = map[pool]*Learned{}, minute, time.Time{}, route.Key{}
-	for _, k := range keys {
-		if k.learned.At.After(p.newest) {
-			p.newest = k.learned.At
+func (p *pools) begin(newest time.Time, minute int64) {
+	p.sums, p.began, p.newest, p.next = map[pool]*Learned{}, minute, newest, route.Key{}
+}
+
+// newest is the moment of the newest baseline of all keys, kept up so that nobody has to look at all of them.
+type newest struct {
+	at   time.Time
+	lost bool // the key that it was of has gone, or has an older one now
+}
+
+// moved notes that the baseline of a key is of another moment than it was.
+func (n *newest) moved(k *key, was time.Time) {
+	n.lost = n.lost || k.learned.At.Before(was) && !was.Before(n.at)
+	if k.learned.At.After(n.at) {
+		n.at = k.learned.At
+	}
+}
+
+// gone notes that a key is forgotten.
+func (n *newest) gone(k *key) { n.lost = n.lost || !k.learned.At.Before(n.at) }
+
+// of is the newest moment of all keys.
+func (n *newest) of(keys []*key) time.Time {
+	if n.lost {
+		*n = newest{}
+		for _, k := range keys {
+			n.moved(k, k.learned.At)
 		}
 	}
+	return n.at
 }
 
 // sum adds the baselines of keys to the pools that they belong to.

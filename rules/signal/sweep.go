@@ -64,7 +64,7 @@ func (b *Book) shed(k *key, now time.Time) {
 		k.advance(b, tickOf(now)) // no clock will
 	}
 	k.ring.slim()
-	if !k.ring.empty() || !k.answers.shed() {
+	if !k.ring.empty() || !k.answers.shed(now) {
 		return
 	}
 	b.still(k)
@@ -109,6 +109,7 @@ func (k *key) idle(now time.Time) bool {
 // forget takes a key out of its lane and its route.
 func (b *Book) forget(k *key) {
 	b.still(k)
+	b.newest.gone(k)
 	delete(b.keys, k.id)
 	if a := b.routes[k.id.Route]; a != nil {
 		a.keys--
