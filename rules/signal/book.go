@@ -18,7 +18,7 @@ const Memory = ringSpan * Tick
 const Tick = tickSeconds * time.Second
 
 // DefaultMaxKeys bounds the keys of a Book.
-const DefaultMaxKeys = 100_000
+const DefaultMaxKeys = 500_000
 
 // Options of a Book. Zero fields mean the documented defaults.
 type Options struct {
@@ -31,17 +31,22 @@ type Book struct {
 	lanes    []route.Lane
 	waits    map[route.Class]time.Duration // receipt deadlines
 	keys     map[route.Key]*key
-	sorted   []*key           // the same in order; nil where keys came or went since
+	roll     roll             // the same in order
 	byLane   map[place][]*key // by network
-	rosters  map[route.Lane]*roster
+	live     map[route.Lane]*live
+	serving  map[pool]int // indices of lanes by the class and network that they were found for
 	routes   map[route.ID]*account
 	sources  map[string]*source
-	swept    time.Time          // when what is no longer needed was last forgotten
-	changed  map[route.Key]bool // baselines changed since the last Changed
-	pools    map[pool]*normal   // baselines of pools of keys, as of the minute poolsAt
-	poolsAt  int64              // in minutes since the Unix epoch
-	troubled map[place]int64    // tick of the last trouble of routes that are out
-	subjects []*subject         // reused from lane to lane
+	swept    time.Time  // when what is no longer needed was last forgotten
+	sweeping *route.Key // the key from which the sweep goes on; nil where it is done
+	round    time.Time  // of the last judgement
+	room     int        // keys that pools may still sum up in that round
+	changed  []*key     // keys whose baselines changed since the last Changed
+	pools    pools
+	newest   newest
+	troubled map[place]int64 // tick of the last trouble of routes that are out
+	subjects []*subject      // reused from lane to lane
+	filling  filling
 	stats    Stats
 }
 
@@ -72,10 +77,10 @@ func New(o Options) *Book {
 		waits:    map[route.Class]time.Duration{},
 		keys:     map[route.Key]*key{},
 		byLane:   map[place][]*key{},
-		rosters:  map[route.Lane]*roster{},
+		live:     map[route.Lane]*live{},
+		serving:  map[pool]int{},
 		routes:   map[route.ID]*account{},
 		sources:  map[string]*source{},
-		changed:  map[route.Key]bool{},
 		troubled: map[place]int64{},
 	}
 }
@@ -84,9 +89,12 @@ func New(o Options) *Book {
 // message of a class may be without counting as silence. Cohorts are kept.
 func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Duration) {
 	b.lanes, b.waits = lanes, deadlines
-	b.byLane, b.rosters = map[place][]*key{}, map[route.Lane]*roster{}
-	for _, k := range b.sortedKeys() {
+	b.byLane, b.live, b.serving = map[place][]*key{}, map[route.Lane]*live{}, map[pool]int{}
+	for _, k := range b.roll.sorted() {
 		b.place(k)
+		if k.live {
+			b.enliven(k)
+		}
 	}
 }
 
@@ -98,30 +106,20 @@ func (b *Book) deadline(c route.Class) time.Duration {
 	return b.waits[route.AnyClass]
 }
 
-func (b *Book) sortedKeys() []*key {
-	if b.sorted == nil {
-		b.sorted = make([]*key, 0, len(b.keys))
-		for _, k := range b.keys {
-			b.sorted = append(b.sorted, k)
+// serves is the index of the lane that serves a class and network, or -1 where none does.
+func (b *Book) serves(c route.Class, n route.Network) int {
+	i, known := b.serving[pool{c, n}]
+	if !known {
+		if i = route.Find(b.lanes, c, n); i >= 0 {
+			b.serving[pool{c, n}] = i
 		}
-		sort.Slice(b.sorted, func(i, j int) bool { return lessKey(b.sorted[i].id, b.sorted[j].id) })
 	}
-	return b.sorted
-}
-
-func lessKey(a, b route.Key) bool {
-	if a.Route != b.Route {
-		return a.Route < b.Route
-	}
-	if a.Class != b.Class {
-		return a.Class < b.Class
-	}
-	return a.Network < b.Network
+	return i
 }
 
 // placeOf is the place whose lane serves the key.
 func (b *Book) placeOf(k *key) (place, bool) {
-	i := route.Find(b.lanes, k.id.Class, k.id.Network)
+	i := b.serves(k.id.Class, k.id.Network)
 	if i < 0 {
 		return place{}, false
 	}
@@ -137,7 +135,6 @@ func (b *Book) place(k *key) {
 	list := b.byLane[p]
 	at := sort.Search(len(list), func(i int) bool { return !lessKey(list[i].id, k.id) })
 	b.byLane[p] = slices.Insert(list, at, k)
-	b.enrol(p, k)
 }
 
 // Stats are the counts since the Book was made.
@@ -236,6 +233,7 @@ func (b *Book) submit(a *account, o *route.Observation, inTime bool, now time.Ti
 	}
 	k.advance(b, tick)
 	k.answers.note(o)
+	b.stir(k)
 	switch {
 	case o.Result != route.Refused:
 		k.ring.bump(tick, fieldSubmitted)
@@ -254,6 +252,7 @@ func (b *Book) withdraw(o *route.Observation) {
 		return
 	}
 	k.answers.correct(o)
+	b.stir(k)
 	k.ring.drop(tickOf(o.Submitted), fieldSubmitted)
 	if o.Fault == route.FaultCapacity {
 		k.ring.bump(tickOf(o.Submitted), fieldThrottled)
@@ -282,6 +281,7 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		b.stats.Old++
 		return
 	}
+	b.stir(k)
 	if field == fieldConverted {
 		k.learnConversion(age, tick)
 		a.proof = true
@@ -308,7 +308,7 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 	if k != nil {
 		return k
 	}
-	if len(b.lanes) > 0 && route.Find(b.lanes, id.Class, id.Network) < 0 {
+	if len(b.lanes) > 0 && b.serves(id.Class, id.Network) < 0 {
 		b.stats.Unserved++
 		return nil
 	}
@@ -317,7 +317,8 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 		return nil
 	}
 	k = &key{id: id, ring: newRing(tickOf(at))}
-	b.keys[id], b.sorted = k, nil
+	b.keys[id] = k
+	b.roll.add(k)
 	a.add(k)
 	b.place(k)
 	return k

@@ -104,8 +104,8 @@ func TestAnswers(t *testing.T) {
 	t.Run("a clock that is set back starts anew", func(t *testing.T) {
 		submit(time.Hour, route.Accepted, 0, 0)
 		submit(10*time.Minute, route.Accepted, 0, 0)
-		if a.now.all != 1 || a.turn != epoch.Add(10*time.Minute).Unix()/60 {
-			t.Errorf("got %+v", a.now)
+		if a.kept.now.all != 1 || a.turn != epoch.Add(10*time.Minute).Unix()/60 {
+			t.Errorf("got %+v", a.kept.now)
 		}
 	})
 }

@@ -41,83 +41,117 @@ func rungOf(age int64, from int) int {
 	return from
 }
 
+// filling is the work of filling the cells of a key. It is reused from key to key, so that a key holds no tables.
+type filling struct {
+	cells    []cell
+	rung     int
+	judged   int64 // the tick that is judged
+	cut      int64 // messages of earlier ticks are not judged
+	refusals int64 // what failed of messages of earlier ticks does not count
+	silent   int64 // ticks; of messages younger silence does not count
+	normal   *normal
+	tally    tally
+	paced    paced // the receipt curve at today's pace
+	exact    paced // the receipt curve as learned
+	convert  paced // the conversion curve as learned
+}
+
 // fill computes the cells of a key for the cohorts submitted before tick t and not before cut. Silence does not count of
 // messages younger than wait, and what failed does not of those submitted before refusals.
-func (k *key) fill(cells []cell, t, cut, refusals int64, wait time.Duration) []cell {
-	cells = cells[:0]
-	if k.ring.empty() {
-		return cells
+func (k *key) fill(f *filling, cells []cell, t, cut, refusals int64, wait time.Duration) []cell {
+	if k.ring.empty() || t-1 > k.ring.head {
+		return cells[:0]
 	}
-	rung, waitTicks := 0, ceilDiv(int64(wait), int64(Tick))
-	for tick := t - 1; tick >= cut && t-tick <= ringSpan; {
-		s := k.ring.slot(tick)
-		if s < 0 {
-			break
-		}
-		start, width := slotSpan(s, tick)
-		if start < cut {
-			break
-		}
-		rung = rungOf(t-1-tick, rung)
-		for len(cells) <= rung {
-			cells = append(cells, cell{from: start})
-		}
-		cells[rung].from = start
-		n := k.ring.tally(s)
-		if start < refusals {
-			n.submitted, n.failed = n.submitted-min(n.submitted, n.failed), 0
-		}
-		if n != (tally{}) {
-			age := t - start - width
-			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks)
-		}
-		tick = start - 1
+	n := k.normal
+	f.cells, f.rung, f.judged, f.cut, f.refusals, f.silent, f.normal = cells[:0], 0, t, cut, refusals, ceilDiv(int64(wait), int64(Tick)), n
+	f.paced.of(&n.receipts, k.factor)
+	f.exact.of(&n.receipts, 1)
+	if n.conversion > 0 {
+		f.convert.of(&n.conversions, 1)
 	}
-	for i := range cells {
-		cells[i].settle()
+	k.ring.tally(&f.tally)
+	f.ring(&k.ring)
+	for i := range f.cells {
+		f.cells[i].settle()
 	}
-	return cells
+	return f.cells
 }
 
-// slotSpan is where the cohort in slot s that holds a tick begins, and how many ticks it spans.
-func slotSpan(s int, tick int64) (start, width int64) {
-	switch {
-	case s < midOffset:
-		return tick, 1
-	case s < coarseOffset:
-		return tick - mod(tick, ticksPerMid), ticksPerMid
+// ring fills the cells from the cohorts of a ring, from the youngest to the oldest.
+func (f *filling) ring(r *ring) {
+	newest := f.judged - 1
+	for oldest := max(f.cut, r.head-fineSlots+1); newest >= oldest; newest-- {
+		f.cohort(int(mod(newest, fineSlots)), newest, newest, 1)
 	}
-	return tick - mod(tick, ticksPerTen), ticksPerTen
+	newest = f.wide(newest, ticksPerMid, midOffset, midSlots, r.midHead())
+	f.wide(newest, ticksPerTen, coarseOffset, coarseSlots, r.coarseHead())
 }
 
-// count adds a cohort. Its age stands at an index of the paced shares; silence says whether it is old enough that
-// unanswered messages count.
-func (k *key) count(c *cell, n tally, index int, silence bool) {
-	submitted, ended := float64(n.submitted), float64(n.delivered+n.failed)
+// wide fills the cells from the n cohorts of width ticks that stand from slot offset on, of which head is the number of the
+// newest: those of tick newest and before. It returns the newest tick that is older than all of them.
+func (f *filling) wide(newest, width int64, offset, n int, head int64) int64 {
+	for i := floorDiv(newest, width); i > head-int64(n); i-- {
+		start := i * width
+		if start < f.cut || f.judged-newest > ringSpan {
+			break
+		}
+		f.cohort(offset+int(mod(i, int64(n))), start, newest, width)
+		newest = start - 1
+	}
+	return newest
+}
+
+// cohort counts the cohort of a slot, of the ticks from start on; newest is the newest of them that no younger cohort holds.
+func (f *filling) cohort(s int, start, newest, width int64) {
+	f.rung = rungOf(f.judged-1-newest, f.rung)
+	for len(f.cells) <= f.rung {
+		f.cells = append(f.cells, cell{from: start})
+	}
+	c := &f.cells[f.rung]
+	c.from = start
+	if !f.tally.none(s) {
+		age := f.judged - start - width
+		f.count(c, s, pacedIndex(age, width), age >= f.silent, start >= f.refusals)
+	}
+}
+
+// count adds the cohort of a slot. Its age stands at an index of the paced shares; silence says whether it is old enough
+// that unanswered messages count, and refusals whether failed ones do.
+func (f *filling) count(c *cell, s, index int, silence, refusals bool) {
+	delivered, lost, all := f.tally.delivered[s], f.tally.failed[s], f.tally.submitted[s]
+	if !refusals {
+		all, lost = all-min(all, lost), 0
+	}
+	submitted, ended := float64(all), float64(delivered+lost)
 	open := max(0, submitted-ended)
-	due, exact := float64(k.paced.shares[index]), float64(k.exact.shares[index])
+	due, exact := float64(f.paced.shares[index]), float64(f.exact.shares[index])
 	c.submitted += submitted
-	c.delivered += float64(n.delivered)
-	c.failed += float64(n.failed)
+	c.delivered += float64(delivered)
+	c.failed += float64(lost)
 	c.expected += submitted * exact
 	c.squares += submitted * exact * exact
 	c.mature += ended + open*due
 	if silence {
 		c.open += open
 		c.answered += ended
-		c.usual += (open + ended) * due * k.normal.arrival
-		c.due += open * due * k.normal.arrival
-		c.dueExact += open * exact * k.normal.arrival
+		c.usual += (open + ended) * due * f.normal.arrival
+		c.due += open * due * f.normal.arrival
+		c.dueExact += open * exact * f.normal.arrival
 	}
-	if k.convert != nil {
-		converted := float64(n.converted)
-		reach, rest := float64(k.convert.shares[index]), max(0, submitted-converted)
-		c.converted += converted
-		c.unconverted += rest
-		c.convDue += rest * reach * k.normal.conversion
-		c.reach += submitted * reach
-		c.reachSq += submitted * reach * reach
+	if f.normal.conversion > 0 {
+		f.conversions(c, s, submitted, float64(f.convert.shares[index]))
 	}
+}
+
+// conversions adds the conversions of a cohort of which a share should be back.
+func (f *filling) conversions(c *cell, s int, submitted, reach float64) {
+	converted := float64(f.tally.converted[s])
+	rest := max(0, submitted-converted)
+	c.converted += converted
+	c.unconverted += rest
+	c.convDue += rest * reach * f.normal.conversion
+	c.reach += submitted * reach
+	c.reachSq += submitted * reach * reach
 }
 
 // settle turns sums over open messages into means.

@@ -142,7 +142,7 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 		s.tracks = s.tracks[:n+1]
 		t := &s.tracks[n]
 		t.normal = k.normal
-		t.cells = k.fill(t.cells, s.tick, cut, refusals, s.deadline(b, k))
+		t.cells = k.fill(&b.filling, t.cells, s.tick, cut, refusals, s.deadline(b, k))
 		n++
 	}
 	switch {

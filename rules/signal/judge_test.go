@@ -377,10 +377,9 @@ func TestRingsMerge(t *testing.T) {
 		a.ring.merge(slot, &c)
 	}
 	for _, k := range []*key{a, w} {
-		k.normal = testNormal()
-		k.exact, k.paced = newPaced(&k.normal.receipts, 1), newPaced(&k.normal.receipts, 1.1)
+		k.normal, k.factor = testNormal(), 1.1
 	}
-	got, want := []track{{a.fill(nil, head, 0, 0, 0), a.normal}}, []track{{w.fill(nil, head, 0, 0, 0), w.normal}}
+	got, want := []track{{a.fill(&filling{}, nil, head, 0, 0, 0), a.normal}}, []track{{w.fill(&filling{}, nil, head, 0, 0, 0), w.normal}}
 	if !reflect.DeepEqual(got[0].cells, want[0].cells) {
 		t.Error("the cells of the sum are not those of the whole")
 	}
