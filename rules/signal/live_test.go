@@ -55,7 +55,7 @@ func TestLiveRoutesAreThoseWithMessages(t *testing.T) {
 				b.Judge(route.Scope{Lane: l}, ask(b.Live(l)...), now)
 			}
 			b.swept = time.Time{} // as ten minutes later
-			b.Judge(lanes[0], nil, now.Add(time.Nanosecond))
+			b.Judge(route.Scope{Lane: lanes[0]}, nil, now.Add(time.Nanosecond))
 			for _, l := range b.lanes {
 				if got, want := b.Live(l), liveByHand(b, l); !slices.Equal(got, want) {
 					t.Fatalf("%v: got %v, want %v", l, got, want)
@@ -81,7 +81,7 @@ func TestIdleKeysHoldNothing(t *testing.T) {
 		t.Fatalf("after nine hours: %d bytes of cohorts, answers %v, live %v", len(k.ring.cohorts.fine.bytes), k.answers.kept, b.Live(testLane))
 	}
 	for h := 10; h < 36; h += 2 { // nobody asks for the route any more
-		b.Judge(testLane, nil, epoch.Add(time.Duration(h)*time.Hour))
+		b.Judge(route.Scope{Lane: testLane}, nil, epoch.Add(time.Duration(h)*time.Hour))
 	}
 	if k.normal != nil || len(k.suspect) != 0 || !k.learned.acts() {
 		t.Errorf("after 36 hours: %d suspect spans, normal %v", len(k.suspect), k.normal)
@@ -95,12 +95,12 @@ func TestADesertedRouteHoldsNothing(t *testing.T) {
 	play(b, merged(s.tells(), s.events(), beats("node", 0, s.to)), ask("acme"), s.to, nil)
 	k := b.keys[route.Key{Route: "acme", Class: "otp", Network: "234-15"}]
 	for h := 1; h <= 23; h++ {
-		b.Judge(testLane, ask("acme"), epoch.Add(time.Duration(h)*time.Hour))
+		b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(time.Duration(h)*time.Hour))
 	}
 	if k.ring.empty() {
 		t.Fatal("given up within a day")
 	}
-	b.Judge(testLane, ask("acme"), epoch.Add(26*time.Hour))
+	b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(26*time.Hour))
 	if !k.ring.empty() || k.learned.Submitted < 1000 || k.answers.kept != nil || len(b.Live(testLane)) != 0 {
 		t.Errorf("after 26 hours: empty %v, %.0f messages learned, answers %v, live %v", k.ring.empty(), k.learned.Submitted, k.answers.kept, b.Live(testLane))
 	}
@@ -133,7 +133,7 @@ func TestRoundsOfManyKeysAreBounded(t *testing.T) {
 		if rounds > 5 {
 			t.Fatal("the pools are never made")
 		}
-		b.Judge(anywhere, nil, epoch.Add(time.Duration(rounds)*Tick))
+		b.Judge(route.Scope{Lane: anywhere}, nil, epoch.Add(time.Duration(rounds)*Tick))
 		if b.normal(k, 7); b.room < 0 || rounds == 0 && b.room != 0 {
 			t.Fatalf("round %d: room left for %d keys", rounds, b.room)
 		}
@@ -150,7 +150,7 @@ func TestRoundsOfManyKeysAreBounded(t *testing.T) {
 	all := len(b.keys)
 	before := all
 	for i := 0; len(b.keys) > 0; i++ {
-		b.Judge(anywhere, nil, later.Add(time.Duration(i)*Tick))
+		b.Judge(route.Scope{Lane: anywhere}, nil, later.Add(time.Duration(i)*Tick))
 		if gone := before - len(b.keys); gone > sweptPerRound || i > all/sweptPerRound {
 			t.Fatalf("round %d: %d keys gone at once, %d left", i, gone, len(b.keys))
 		}

@@ -58,7 +58,7 @@ func (w *world) round() int {
 		for _, id := range w.book.Live(lane) {
 			asks = append(asks, route.Inquiry{Route: id})
 		}
-		n += len(w.book.Judge(lane, asks, now))
+		n += len(w.book.Judge(route.Scope{Lane: lane}, asks, now))
 	}
 	w.book.Changed()
 	return n

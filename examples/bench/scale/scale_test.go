@@ -23,7 +23,7 @@ func TestLiveKeysAreJudgedAndOthersAreNot(t *testing.T) {
 	known := 0
 	for _, lane := range w.lanes {
 		for _, id := range w.book.Live(lane) {
-			s := w.book.Judge(lane, []route.Inquiry{{Route: id}}, w.now())[0]
+			s := w.book.Judge(route.Scope{Lane: lane}, []route.Inquiry{{Route: id}}, w.now())[0]
 			if !s.Delivery.Known {
 				t.Errorf("%v %v: %s", lane, id, s.Delivery.Cause)
 			}
