@@ -25,9 +25,10 @@ var arrows = map[string][]string{
 	"probes":         {"rules/route"},
 	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario", "controller/store", "controller/state"},
 	// Leaves of the controller: rules, never each other.
-	"controller/api":   {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
-	"controller/state": {"rules/route"},
-	"controller/store": {"rules/route"},
+	"controller/api":       {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
+	"controller/state":     {"rules/route"},
+	"controller/store":     {"rules/route"},
+	"controller/recording": {"rules/route"},
 }
 
 // testArrows are those that only test files may have beside them.
