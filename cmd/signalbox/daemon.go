@@ -20,6 +20,7 @@ import (
 
 	"signalbox/controller"
 	"signalbox/controller/api"
+	"signalbox/controller/recording"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/probes/ingest"
@@ -36,6 +37,7 @@ type daemonOptions struct {
 	allowOpen bool // whether listening beyond loopback without authentication is allowed
 	mode      route.Mode
 	epoch     uint64 // of tables, where it is greater than the stored one
+	recording recordingOptions
 	logger    *slog.Logger
 	decided   func([]route.Decision)
 }
@@ -45,6 +47,7 @@ type daemon struct {
 	o        daemonOptions
 	store    *store.Store
 	control  *controller.Controller
+	recorder *recording.Recorder // nil: nothing is recorded
 	listener net.Listener
 	server   *http.Server
 }
@@ -73,10 +76,16 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	registry := newRegistry()
+	if d.recorder, err = o.recording.open(o.logger, registry); err != nil {
+		return err
+	}
 	model := state.New()
-	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided})
-	if err != nil {
+	controls := controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided}
+	if d.recorder != nil {
+		controls.Recorder = d.recorder
+	}
+	if d.control, err = controller.New(controls); err != nil {
 		return err
 	}
 	handler, err := d.handler(model, registry)
@@ -157,7 +166,7 @@ func (d *daemon) address() string { return d.listener.Addr().String() }
 const stopWithin = 5 * time.Second
 
 // run serves and decides until ctx is done: the server stops first, so that nothing taken in is lost, then the loop,
-// then the store.
+// then the recording of it, then the store.
 func (d *daemon) run(ctx context.Context) error {
 	defer d.close()
 	g, gctx := errgroup.WithContext(ctx)
@@ -173,7 +182,14 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return d.control.Run(loop) })
+	recorded, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stopRecording()
+		return d.control.Run(loop)
+	})
+	if d.recorder != nil {
+		g.Go(func() error { return d.recorder.Run(recorded) })
+	}
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

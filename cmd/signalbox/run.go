@@ -46,6 +46,7 @@ reads the policy again; a bad policy is refused whole and the old one stays.`,
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP")
 	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
 	addMode(c, &o.mode)
+	addRecording(c, &o.recording)
 	f.Uint64Var(&o.epoch, "epoch", 0, "begin a new epoch of tables, greater than the one that senders hold: after state was lost or restored")
 	addChoice(c, &level, "log.level", "the least that is logged: debug, info, warn or error", "info", "debug", "info", "warn", "error")
 	addChoice(c, &format, "log.format", "how it is logged: logfmt or json", "logfmt", "logfmt", "json")

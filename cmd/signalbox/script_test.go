@@ -28,6 +28,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"signalbox/controller/api"
+	"signalbox/controller/recording"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/probes/ingest"
@@ -52,7 +53,8 @@ func TestMain(m *testing.M) {
 //	serve-cold           serves a signalbox that has no table yet, at SIGNALBOX_SERVER
 //	serve-other          serves what is no signalbox, at SIGNALBOX_SERVER
 //	wait-ready           waits until the daemon at SIGNALBOX_SERVER is ready
-//	post PATH STATUS     posts to the daemon, wants the status, and prints the answer
+//	post PATH STATUS [FILE] posts a file, or nothing, to the daemon, wants the status, and prints the answer
+//	wait-recorded DIR N  waits until N lines of a recording can be read
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
 //
@@ -66,14 +68,15 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"incident":    writeIncident,
-			"serve":       serveIncident,
-			"serve-cold":  serveCold,
-			"serve-other": serveOther,
-			"exits":       exits,
-			"wait-ready":  waitReady,
-			"post":        post,
-			"valid-json":  validJSON,
+			"incident":      writeIncident,
+			"serve":         serveIncident,
+			"serve-cold":    serveCold,
+			"serve-other":   serveOther,
+			"exits":         exits,
+			"wait-ready":    waitReady,
+			"post":          post,
+			"wait-recorded": waitRecorded,
+			"valid-json":    validJSON,
 		},
 	})
 }
@@ -303,16 +306,50 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func post(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: post PATH STATUS")
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: post PATH STATUS [FILE]")
 	}
-	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+args[0], "", nil)
+	kind, body := "", ""
+	if len(args) == 3 {
+		body = ts.ReadFile(args[2])
+		kind = "application/json"
+		if strings.HasSuffix(args[2], ".ndjson") {
+			kind = "application/x-ndjson"
+		}
+	}
+	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+args[0], kind, strings.NewReader(body))
 	ts.Check(err)
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
 	if !strings.HasPrefix(resp.Status, args[1]) {
 		ts.Fatalf("got %s, want %s", resp.Status, args[1])
+	}
+}
+
+// waitRecorded asks again and again, as the recording says nothing.
+func waitRecorded(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for deadline := time.After(20 * time.Second); ; {
+		found, err := recording.Segments(ts.MkAbs(args[0]))
+		ts.Check(err)
+		n := 0
+		for _, s := range found {
+			r, err := recording.Open(s.Path)
+			ts.Check(err)
+			data, err := io.ReadAll(r)
+			ts.Check(errors.Join(err, r.Close()))
+			n += bytes.Count(data, []byte("\n"))
+		}
+		if n >= want {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%d lines were recorded in time, want %d", n, want)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
