@@ -41,10 +41,21 @@ func (r *Replay) Observe(o *route.Observation) {
 		r.start(o.Time)
 	}
 	if o.Time.After(r.now) {
-		r.rounds(o)
+		r.rounds(o, true)
 		r.now = o.Time
 	}
 	r.engine.Book.Observe(o, r.now)
+}
+
+// Pass lets the time of an observation come that is not counted, judging the rounds that lie before it.
+func (r *Replay) Pass(o *route.Observation) {
+	if !r.started {
+		r.start(o.Time)
+	}
+	if o.Time.After(r.now) {
+		r.rounds(o, false)
+		r.now = o.Time
+	}
 }
 
 func (r *Replay) start(at time.Time) {
@@ -58,14 +69,14 @@ func (r *Replay) begin(at time.Time) {
 	r.keep(r.engine.Adopt(r.engine.Policy, at))
 }
 
-// rounds judges at every tick up to the time of o. The last of them knows that the source of o has got that far; those
-// before it, after a silence, know that it had not.
-func (r *Replay) rounds(o *route.Observation) {
+// rounds judges at every tick up to the time of o. With hear, the last of them knows that the source of o has got that
+// far; those before it, after a silence, know that it had not.
+func (r *Replay) rounds(o *route.Observation, hear bool) {
 	if gap := o.Time.Sub(r.next); gap > idleRounds*signal.Tick {
 		r.next = o.Time.Truncate(signal.Tick)
 	}
 	for !r.next.After(o.Time) {
-		if o.Time.Sub(r.next) < signal.Tick {
+		if hear && o.Time.Sub(r.next) < signal.Tick {
 			r.engine.Book.Hear(o, r.next)
 		}
 		r.round()
