@@ -213,6 +213,13 @@ func TestAReplayOfTheRecordingDecidesWhatTheDaemonDecided(t *testing.T) {
 	if all(got) != all(want) || len(want) < 6 || !strings.Contains(all(want), "recovering>active") {
 		t.Errorf("got %d decisions:\n%s\nwant %d:\n%s", len(got), all(got), len(want), all(want))
 	}
+	if text := against(t, recordedPolicy, recordedPolicy, last); text != "" {
+		t.Errorf("the policy against itself: got %s", text)
+	}
+	slow := strings.Replace(recordedPolicy, `"for":"10s"`, `"for":"40s"`, 1)
+	if text := against(t, recordedPolicy, slow, last); !strings.Contains(text, "otp/262-01  A  active → demoted, 30s later\n") {
+		t.Errorf("a slower policy: got %s", text)
+	}
 	if n := strings.Count(words, "ends in the middle"); n != 4 {
 		t.Errorf("got %d words about segments that end in the middle, want 4:\n%s", n, words)
 	}
@@ -239,6 +246,22 @@ func TestAReplayOfTheLastHoursBeginsWarm(t *testing.T) {
 	if none, _ := replayRecording(t, recordedPolicy, recorded, "--until", "2000-01-01T00:14:00Z"); len(made(none)) > 0 {
 		t.Errorf("got %s before anything happened", all(none))
 	}
+}
+
+// against is what the command says of two policies over a recording.
+func against(t *testing.T, text, other, dir string) string {
+	t.Helper()
+	files := t.TempDir()
+	for name, text := range map[string]string{"a.json": text, "b.json": other} {
+		if err := os.WriteFile(filepath.Join(files, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"replay", "--policy", filepath.Join(files, "a.json"), "--against", filepath.Join(files, "b.json"), dir}, &stdout, &stderr); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, &stderr)
+	}
+	return stdout.String()
 }
 
 // made are the decisions that changed something.

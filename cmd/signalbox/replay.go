@@ -27,20 +27,30 @@ can. The same files and the same policy give the same bytes. "-" reads standard 
 
 Of the folder that signalbox run --recording.dir filled, it reads the recording: it judges when the daemon
 judged, and under the daemon's policy decides what the daemon decided. A recording that begins later than the
-daemon did is replayed from a state in which every route is active.`,
+daemon did is replayed from a state in which every route is active.
+
+With --against it prints only what another policy would have decided otherwise: which routes each of the two
+moved when, and for each time in which their tables differ, how many messages were submitted, how many of
+them the other table sends by another route, and what that costs.`,
 		Example: `  signalbox replay --policy examples/quickstart/policy events.ndjson.gz
-  signalbox replay --policy policy --since 24h --output text /var/lib/signalbox/recording`,
+  signalbox replay --policy policy --since 24h --output text /var/lib/signalbox/recording
+  signalbox replay --policy policy --against candidate /var/lib/signalbox/recording`,
 		Args:              takes("EVENTS..."),
 		ValidArgsFunction: completeEvents,
 	}
 	addPolicy(c, &q.policy)
 	addMode(c, &q.mode)
-	addChoice(c, &q.output, "output", "how to print decisions: json, one a line, or text", "json", "text", "json")
+	c.Flags().StringVar(&q.against, "against", "", "print what this other policy would have decided otherwise")
+	_ = c.RegisterFlagCompletionFunc("against", completePolicy) // the flag is there
+	addChoice(c, &q.output, "output", "how to print decisions: json, one a line, or text; with --against text, unless json is asked for", "json", "text", "json")
 	c.Flags().BoolVar(&q.stats, "stats", false, "say on standard error what was read and how fast")
 	bounds := addWindow(c)
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if q.window, err = bounds(time.Now()); err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("against") {
+			return q.comparison(cmd, args)
 		}
 		return q.decisions(cmd, args)
 	}
@@ -49,11 +59,12 @@ daemon did is replayed from a state in which every route is active.`,
 
 // replayQuery is what the command replay was asked.
 type replayQuery struct {
-	policy string
-	mode   route.Mode
-	output string
-	stats  bool
-	window window
+	policy  string
+	against string // the other policy; "" where there is none
+	mode    route.Mode
+	output  string
+	stats   bool
+	window  window
 }
 
 // decisions prints what one policy would have decided.
