@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,7 +21,15 @@ type Against struct {
 	tables  [2]*route.Table
 	changes []change // of this observation, not yet applied
 	moves   matcher
+	alarms  map[string]*Alarms
 	traffic traffic
+}
+
+// Alarms is how often a rule demoted a route, or would have where it may only propose or observe.
+type Alarms struct {
+	Rule    string `json:"rule"`
+	Policy  int    `json:"policy"`  // under the policy
+	Against int    `json:"against"` // under the other one
 }
 
 // change is what a round of one side led to.
@@ -34,6 +43,7 @@ type change struct {
 type Comparison struct {
 	Policy    string      `json:"policy"`  // revision
 	Against   string      `json:"against"` // revision of the other one
+	Alarms    []Alarms    `json:"alarms"`  // by rule, whether they differ or not
 	Moves     []Differing `json:"moves"`   // by the time of the earlier one
 	Stretches []Stretch   `json:"stretches"`
 	Total     Stretch     `json:"total"`    // the sum of the stretches, of no lane; from the first observation to the last
@@ -42,7 +52,7 @@ type Comparison struct {
 
 // NewAgainst returns a comparison of policy p with another one. What lies before since is replayed and not compared.
 func NewAgainst(p, other *policy.Policy, o signal.Options, mode route.Mode, since time.Time) *Against {
-	x := &Against{since: since}
+	x := &Against{since: since, alarms: map[string]*Alarms{}}
 	x.moves.since = since
 	x.traffic = newTraffic(p, other)
 	for i, of := range []*policy.Policy{p, other} {
@@ -110,7 +120,7 @@ func (x *Against) apply() {
 	slices.SortStableFunc(x.changes, func(a, b change) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.side, b.side)) })
 	for i, c := range x.changes {
 		for k := range c.outcome.Decisions {
-			x.moves.add(c.side, &c.outcome.Decisions[k])
+			x.decided(c.side, &c.outcome.Decisions[k])
 		}
 		if c.outcome.Table != nil {
 			x.tables[c.side] = c.outcome.Table
@@ -122,6 +132,26 @@ func (x *Against) apply() {
 	x.changes = x.changes[:0]
 }
 
+func (x *Against) decided(side int, d *route.Decision) {
+	if !moves(d) {
+		return
+	}
+	x.moves.add(side, d)
+	if d.Verdict != route.VerdictDemote || d.Time.Before(x.since) {
+		return
+	}
+	a := x.alarms[d.Rule]
+	if a == nil {
+		a = &Alarms{Rule: d.Rule}
+		x.alarms[d.Rule] = a
+	}
+	if side == 0 {
+		a.Policy++
+	} else {
+		a.Against++
+	}
+}
+
 // End judges the round that the last observation lies in.
 func (x *Against) End() {
 	for _, r := range x.sides {
@@ -130,10 +160,17 @@ func (x *Against) End() {
 	x.apply()
 }
 
+// Now is the moment up to which all has been observed.
+func (x *Against) Now() time.Time { return x.now }
+
 // Result is what differs, once all has been observed.
 func (x *Against) Result() Comparison {
 	end := later(x.now, x.since)
 	c := Comparison{Policy: x.sides[0].engine.Policy.Revision, Against: x.sides[1].engine.Policy.Revision}
+	c.Alarms = []Alarms{}
+	for _, rule := range slices.Sorted(maps.Keys(x.alarms)) {
+		c.Alarms = append(c.Alarms, *x.alarms[rule])
+	}
 	c.Moves = x.moves.finish()
 	c.Stretches, c.Total, c.Messages = x.traffic.finish(end)
 	return c

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,11 @@ func TestThePolicyAgainstItselfDiffersInNothing(t *testing.T) {
 		all := town{lasts: minutes(18), seed: rapid.Uint64().Draw(rt, "seed"), streets: streets, blind: rapid.Bool().Draw(rt, "blind")}.observations()
 		p := pricedPolicy(t)
 		c := compare(p, p, all, time.Time{})
+		for _, a := range c.Alarms {
+			if a.Policy != a.Against {
+				rt.Fatalf("got %+v", a)
+			}
+		}
 		if len(c.Moves) > 0 || len(c.Stretches) > 0 || c.Total.Messages > 0 || len(c.Total.Cost) > 0 || c.Messages == 0 {
 			rt.Fatalf("got %s", encode(c))
 		}
@@ -111,6 +117,9 @@ func TestWhatASlowerPolicyWouldHaveDone(t *testing.T) {
 	}
 	if c.Messages < c.Total.Messages || c.Total.Messages < s.Messages {
 		t.Errorf("got %d messages of %d in all", c.Total.Messages, c.Messages)
+	}
+	if !slices.Contains(c.Alarms, Alarms{Rule: "receipts", Policy: 1, Against: 1}) {
+		t.Errorf("got alarms %+v, want one of receipts by both", c.Alarms)
 	}
 	after := compare(p, slow, all, m.Against.Time.Add(time.Second))
 	for _, d := range after.Moves {

@@ -52,12 +52,20 @@ type moving struct {
 	route route.ID
 }
 
-// add takes the next decision of a side. A move is matched with the oldest of the other side that leads the same way. What
+// moves reports whether a decision moved a route, or would have where it may only be proposed or observed.
+func moves(d *route.Decision) bool {
+	switch d.Reason {
+	case route.Proposed, route.ShadowOnly:
+		return true
+	case route.RuleMatched, route.RuleCleared, route.Approved:
+		return d.Enforced
+	}
+	return false
+}
+
+// add takes the next decision of a side that moves a route. A move is matched with the oldest of the other side that leads the same way. What
 // was left of a way out and back again when the next way out begins was the one side's alone.
 func (m *matcher) add(side int, d *route.Decision) {
-	if !d.Enforced && d.Reason != route.Proposed && d.Reason != route.ShadowOnly || d.Reason == route.PolicyChanged {
-		return
-	}
 	if m.waiting == nil {
 		m.waiting = map[moving]*[2][]route.Decision{}
 	}
@@ -123,6 +131,9 @@ func (m *matcher) finish() []Differing {
 		return cmp.Or(a.first().Compare(b.first()), cmp.Compare(a.Lane.String(), b.Lane.String()), cmp.Compare(a.Route, b.Route),
 			cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(mine(&a), mine(&b)))
 	})
+	if m.found == nil {
+		m.found = []Differing{}
+	}
 	return m.found
 }
 

@@ -21,8 +21,14 @@ type Stretch struct {
 	To       time.Time       `json:"to"`
 	Messages int             `json:"messages"` // submitted meanwhile, whatever route carried them
 	Moved    decimal.Decimal `json:"moved"`    // of them, those that the other table sends by another route, as the slots tell
-	Cost     []route.Price   `json:"cost"`     // what the other routes cost more, by currency; less where it is negative
+	Cost     []Money         `json:"cost"`     // what the other routes cost more, by currency; less where it is negative
 	Unpriced decimal.Decimal `json:"unpriced"` // of the moved ones, those of which one of both prices is not known
+}
+
+// Money is an amount of a currency, exact; it may be negative.
+type Money struct {
+	Amount   decimal.Decimal `json:"amount"`
+	Currency string          `json:"currency"` // ISO 4217
 }
 
 // traffic counts messages under two tables.
@@ -224,7 +230,7 @@ func (t *traffic) price(side int, id route.ID, n route.Network) route.Price {
 	return route.Price{}
 }
 
-// perMille turns what was summed over slots into messages.
+// perSlot turns what was summed over slots into messages.
 var perSlot = decimal.New(1, -4) // 1 / route.FullShare
 
 // end ends a stretch.
@@ -257,11 +263,11 @@ func (t *traffic) end(o *open, at time.Time) {
 }
 
 // prices are sums of money by their currencies, without those that come to nothing.
-func prices(sums map[string]decimal.Decimal) []route.Price {
-	out := []route.Price{}
+func prices(sums map[string]decimal.Decimal) []Money {
+	out := []Money{}
 	for _, currency := range slices.Sorted(maps.Keys(sums)) {
 		if !sums[currency].IsZero() {
-			out = append(out, route.Price{Amount: sums[currency], Currency: currency})
+			out = append(out, Money{Amount: sums[currency], Currency: currency})
 		}
 	}
 	return out
@@ -286,7 +292,7 @@ func (t *traffic) finish(end time.Time) (all []Stretch, total Stretch, messages 
 		}
 	}
 	total.Cost = prices(sums)
-	return t.done, total, t.messages
+	return append([]Stretch{}, t.done...), total, t.messages
 }
 
 func laneName(l *route.Lane) string {
