@@ -75,7 +75,9 @@ func TestPlansOfPolicies(t *testing.T) {
 		}), "otp/GB changes a:1/10000/active>1/10000/active b:2/0/active>2/0/active d:->3/0/active c:3/0/active>-"},
 		{"a lane goes, another comes", nil, with(func(s *site) { s.lanes = "\n  - {class: otp, network: 234-15, order: [a]}" }),
 			"otp/234-15 comes a:->1/10000/active; otp/GB goes a:1/10000/active>- b:2/0/active>- c:3/0/active>-"},
-		{"only the mode", nil, with(func(s *site) { s.classes = "\n  otp: {mode: observe, retry_after: 20s, unknown_after: 2m, approval: 15m}" }),
+		{"only the mode", nil, with(func(s *site) {
+			s.classes = "\n  otp: {mode: observe, retry_after: 20s, unknown_after: 2m, approval: 15m}"
+		}),
 			"otp/GB changes a:1/10000/active>1/10000/active b:2/0/active>2/0/active c:3/0/active>3/0/active"},
 		{"a price is no change", nil, with(func(s *site) { s.routes = strings.Replace(plain.routes, "0.0300", "0.0100", 1) }), ""},
 		{"a lower threshold", map[route.ID]look{"a": {failure: 8, peers: -9, bind: -3}}, sensitive,
