@@ -137,7 +137,8 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		return nil, err
 	}
 	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: d.control, Reloader: d.control,
-		Events: events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
+		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
+		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
 }
 

@@ -56,6 +56,11 @@ func printComparison(w io.Writer, c *scenario.Comparison, mine, other string) {
 		return
 	}
 	fmt.Fprintf(w, "--- %s  %s\n+++ %s  %s\n", mine, c.Policy, other, c.Against)
+	printDifferences(w, c)
+}
+
+// printDifferences prints what differs, and what it comes to.
+func printDifferences(w io.Writer, c *scenario.Comparison) {
 	stretches := c.Stretches
 	for i := range c.Moves {
 		d := &c.Moves[i]
@@ -68,8 +73,20 @@ func printComparison(w io.Writer, c *scenario.Comparison, mine, other string) {
 	for i := range stretches {
 		printStretch(w, &stretches[i])
 	}
+	printAlarms(w, c)
 	t := &c.Total
-	fmt.Fprintf(w, "\nfrom %s to %s, of %s submitted: %s\n", second(t.From), second(t.To), plural(c.Messages, "message"), meaning(t))
+	fmt.Fprintf(w, "\nfrom %s to %s, of %s submitted: %s\n", moment(t.From), moment(t.To), plural(c.Messages, "message"), meaning(t))
+}
+
+// printAlarms prints how often each rule demoted.
+func printAlarms(w io.Writer, c *scenario.Comparison) {
+	if len(c.Alarms) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	for _, a := range c.Alarms {
+		fmt.Fprintf(w, "%s: %s, %d by the other\n", a.Rule, plural(a.Policy, "demotion"), a.Against)
+	}
 }
 
 func firstOf(d *scenario.Differing) time.Time {
@@ -78,9 +95,6 @@ func firstOf(d *scenario.Differing) time.Time {
 	}
 	return d.Policy.Time
 }
-
-// second is a moment to the second, in UTC.
-func second(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05") }
 
 // printDiffering prints a change of a route, and when each policy made it.
 func printDiffering(w io.Writer, d *scenario.Differing) {
@@ -93,7 +107,7 @@ func printDiffering(w io.Writer, d *scenario.Differing) {
 			fmt.Fprintf(w, "%s  never\n", side.sign)
 			continue
 		}
-		fmt.Fprintf(w, "%s  %s  %s%s: %s\n", side.sign, second(side.move.Time), side.move.Rule, only(side.move), side.move.Text)
+		fmt.Fprintf(w, "%s  %s  %s%s: %s\n", side.sign, moment(side.move.Time), side.move.Rule, only(side.move), side.move.Text)
 	}
 }
 
@@ -127,13 +141,13 @@ func printStretch(w io.Writer, s *scenario.Stretch) {
 	lane := s.Lane.String()
 	switch {
 	case s.Against != nil:
-		lane += ", by the other " + s.Against.String() + ","
+		lane += " (by the other " + s.Against.String() + ")"
 	case s.Only == "policy":
-		lane += ", which the other does not serve,"
+		lane += " (not served by the other)"
 	case s.Only != "":
-		lane += ", which only the other serves,"
+		lane += " (served by the other alone)"
 	}
-	fmt.Fprintf(w, "\n%s  from %s to %s: ", lane, second(s.From), second(s.To))
+	fmt.Fprintf(w, "\n%s  from %s to %s: ", lane, moment(s.From), moment(s.To))
 	if s.Messages == 0 {
 		fmt.Fprintln(w, "no message submitted")
 		return
@@ -168,7 +182,7 @@ func meaning(s *scenario.Stretch) string {
 func messages(n decimal.Decimal) string { return n.Round(1).String() }
 
 // money is a difference of money with its sign, to a hundredth, or exactly where it is less than that.
-func money(p route.Price) string {
+func money(p scenario.Money) string {
 	sign := "+"
 	if p.Amount.IsNegative() {
 		sign = "-"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ type reading struct {
 	in       io.Reader        // standard input
 	window   window
 	stop     func() error // asked now and then; an error ends the reading
+	live     bool         // the recording goes on: its last segment ends in the middle because it has not ended
 	joiner   *ingest.Joiner
 
 	events  int
@@ -76,7 +78,6 @@ type reading struct {
 	first   *ingest.Refusal
 	unknown map[route.ID]int // observations of routes that no policy has
 	words   []string         // what is to be said of the recording
-	torn    bool             // a segment ended in the middle, or observations are missing
 	took    time.Duration
 }
 
@@ -94,8 +95,8 @@ func (r *reading) read(names []string) error {
 	}
 	r.unknown = map[route.ID]int{}
 	began := time.Now()
-	for _, s := range segments {
-		if err := r.segment(s.Path); err != nil {
+	for i, s := range segments {
+		if err := r.segment(s.Path, r.live && i == len(segments)-1); err != nil {
 			return err
 		}
 	}
@@ -143,22 +144,27 @@ func recordedIn(name string) (found []recording.Segment, is bool, err error) {
 		return nil, true, wrong("", fmt.Errorf("replay %s: %w", name, cause(err)))
 	}
 	if len(found) == 0 {
-		return nil, true, wrong("signalbox run --recording.dir DIR makes one", fmt.Errorf("replay %s: want the segments of a recording, such as 20261123T100000Z-000001.ndjson.zst, got none", name))
+		return nil, true, wrong("signalbox run --recording.dir DIR makes one", fmt.Errorf("replay %s: %w", name, errNoSegments))
 	}
 	return found, true, nil
 }
 
-// segment reads one file of a recording.
-func (r *reading) segment(name string) error {
+// errNoSegments is what is wrong with a folder that is no recording.
+var errNoSegments = errors.New("want the segments of a recording, such as 20261123T100000Z-000001.ndjson.zst, got none")
+
+// segment reads one file of a recording; open is whether it is still written.
+func (r *reading) segment(name string, open bool) error {
 	s, err := recording.Open(name)
+	if r.live && errors.Is(err, fs.ErrNotExist) {
+		return nil // the oldest went meanwhile
+	}
 	if err != nil {
 		return wrong("", fmt.Errorf("replay %s: %w", name, cause(err)))
 	}
 	defer s.Close()
 	d := ingest.NewDecoder(s, ingest.DecoderOptions{Recorded: true})
 	err = r.lines(name, d, func(o *route.Observation) bool { return r.take(o, d.Mark()) })
-	if torn := s.Torn(); torn != nil {
-		r.torn = true
+	if torn := s.Torn(); torn != nil && !open {
 		r.words = append(r.words, fmt.Sprintf("%s ends in the middle (%v), as after a kill; what came before was read", name, torn))
 	}
 	return err
@@ -170,7 +176,6 @@ func (r *reading) take(o *route.Observation, m route.Mark) bool {
 	case !r.window.until.IsZero() && !m.At.Before(r.window.until):
 		return false
 	case m.Note == route.NoteGap:
-		r.torn = true
 		r.words = append(r.words, fmt.Sprintf("at %s the recording misses %s; what is decided after it may differ from what was", m.At.Format(time.RFC3339), plural(int(m.Missing), "observation")))
 	case m.Note > route.NoteCarried || r.known(o):
 		r.to.Take(o, m)

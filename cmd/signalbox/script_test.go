@@ -49,7 +49,9 @@ func TestMain(m *testing.M) {
 // use beyond testscript's own commands:
 //
 //	incident FILE        writes the recording of the incident; .gz and .zst compress it
-//	serve DIR SECONDS    serves the incident under the policy DIR as it stands after so many seconds, at SIGNALBOX_SERVER
+//	record DIR           writes the incident as a daemon would have recorded it
+//	serve DIR SECONDS [RECORDING] serves the incident under the policy DIR as it stands after so many seconds, at
+//	                     SIGNALBOX_SERVER, with a recording or without one
 //	serve-cold           serves a signalbox that has no table yet, at SIGNALBOX_SERVER
 //	serve-other          serves what is no signalbox, at SIGNALBOX_SERVER
 //	wait-ready           waits until the daemon at SIGNALBOX_SERVER is ready
@@ -69,6 +71,7 @@ func TestScript(t *testing.T) {
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"incident":      writeIncident,
+			"record":        recordIncident,
 			"serve":         serveIncident,
 			"serve-cold":    serveCold,
 			"serve-other":   serveOther,
@@ -172,6 +175,47 @@ func writeIncident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, w.Close()))
 }
 
+// recordIncident records the incident as a daemon would that takes everything at once.
+func recordIncident(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: record DIR")
+	}
+	r, err := recording.New(recording.Options{Dir: ts.MkAbs(args[0])})
+	ts.Check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	ts.Check(incidentTo(r))
+	cancel()
+	ts.Check(<-ended)
+}
+
+// incidentTo hands the incident to a recorder.
+func incidentTo(r *recording.Recorder) error {
+	joiner, err := ingest.NewJoiner(ingest.JoinerOptions{})
+	if err != nil {
+		return err
+	}
+	r.Begin(route.Mark{Note: route.NoteStart, At: incidentBegins}, nil)
+	d := ingest.NewDecoder(bytes.NewReader(incident()), ingest.DecoderOptions{})
+	next := incidentBegins
+	var batch []route.Observation
+	for {
+		var o route.Observation
+		if _, err := d.Next(&o); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for ; next.Before(o.Time); next = next.Add(signal.Tick) {
+			r.Took(batch, next)
+			r.Mark(route.Mark{Note: route.NoteRound, At: next})
+			batch = batch[:0]
+		}
+		joiner.Join(&o, func(o *route.Observation) { batch = append(batch, *o) })
+	}
+}
+
 // toldIncident is the incident as a server tells it: all that is real, at a moment that does not move.
 type toldIncident struct {
 	*state.Model
@@ -185,6 +229,17 @@ type toldIncident struct {
 func (s *toldIncident) Explain(id route.ID, l route.Lane) (any, bool) {
 	return decide.Explain(s.policy, s.world, s.signals, l, id)
 }
+
+// past is the incident as the planner sees it.
+type past struct{ *toldIncident }
+
+// Plan is the controller's.
+func (s past) Plan(candidate *policy.Policy) (decide.Planned, error) {
+	return decide.Plan(s.policy, candidate, s.world, s.signals, s.at.Add(signal.Tick), decide.Options{}), nil
+}
+
+// Policy is the one in force.
+func (s past) Policy() *policy.Policy { return s.policy }
 
 // clock says by the header Date what time it is.
 func (s *toldIncident) clock(h http.Handler) http.Handler {
@@ -229,8 +284,8 @@ func tellIncident(p *policy.Policy, journal *store.Store, lasts time.Duration) (
 }
 
 func serveIncident(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: serve DIR SECONDS")
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: serve DIR SECONDS [RECORDING]")
 	}
 	lasts, err := time.ParseDuration(args[1] + "s")
 	ts.Check(err)
@@ -242,7 +297,11 @@ func serveIncident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { journal.Close() })
 	s, err := tellIncident(p, journal, lasts)
 	ts.Check(err)
-	handler, err := api.New(api.Options{Tables: s, Journal: journal, Explainer: s})
+	plans := &planner{control: past{s}, within: planWithin}
+	if len(args) == 3 {
+		plans.recording = ts.MkAbs(args[2])
+	}
+	handler, err := api.New(api.Options{Tables: s, Journal: journal, Explainer: s, Planner: plans})
 	ts.Check(err)
 	serveAt(ts, s.clock(handler))
 }
