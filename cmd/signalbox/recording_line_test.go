@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,5 +178,67 @@ func TestARecordingThatIsPostedDoesNoHarm(t *testing.T) {
 	want := []route.Kind{route.KindHeartbeat, route.KindSubmit, route.KindReceipt, route.KindHeartbeat, route.KindHeartbeat}
 	if !reflect.DeepEqual(kinds, want) {
 		t.Errorf("got kinds %v, want %v", kinds, want)
+	}
+}
+
+// TestOnlySegmentsMayEndInTheMiddle cuts a recording, and the same bytes under the name of any file.
+func TestOnlySegmentsMayEndInTheMiddle(t *testing.T) {
+	dir := t.TempDir()
+	r, err := recording.New(recording.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	err = incidentTo(r)
+	cancel()
+	if err := errors.Join(err, <-ended); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := recording.Segments(dir)
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
+	}
+	data, err := os.ReadFile(segments[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := data[:len(data)*2/3]
+	for name, want := range map[string]int{"20260302T030000Z-000001.ndjson.zst": exitDone, "events.ndjson.zst": exitWrong} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, short, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"replay", "--policy", "testdata/policy", path}, &stdout, &stderr); code != want {
+			t.Errorf("%s: got exit code %d, want %d: %s", name, code, want, &stderr)
+		}
+		if want == exitDone && (!strings.Contains(stdout.String(), `"to":"demoted"`) || !strings.Contains(stderr.String(), "ends in the middle")) {
+			t.Errorf("%s: got %s and %s", name, &stdout, &stderr)
+		}
+	}
+}
+
+// TestAGapIsSaid replays a recording that the disk did not take all of.
+func TestAGapIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	r, err := recording.New(recording.Options{Dir: dir, Queue: 1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Begin(route.Mark{Note: route.NoteStart, At: noon}, nil)
+	o := route.Observation{Kind: route.KindSubmit, Time: noon, Route: "acme-uk", Class: "otp", Network: "234-15"}
+	r.Took([]route.Observation{o, o, o}, noon)
+	r.Took([]route.Observation{o}, noon)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"replay", "--policy", "testdata/policy", dir}, &stdout, &stderr)
+	if want := "signalbox: at 2026-03-02T12:00:00Z the recording misses 3 lines, which the disk did not take; what is decided after it may differ from what was\n"; code != exitDone || stderr.String() != want {
+		t.Errorf("got %d and %q, want %q", code, stderr.String(), want)
 	}
 }

@@ -176,7 +176,7 @@ func (r *reading) take(o *route.Observation, m route.Mark) bool {
 	case !r.window.until.IsZero() && !m.At.Before(r.window.until):
 		return false
 	case m.Note == route.NoteGap:
-		r.words = append(r.words, fmt.Sprintf("at %s the recording misses %s; what is decided after it may differ from what was", m.At.Format(time.RFC3339), plural(int(m.Missing), "observation")))
+		r.words = append(r.words, fmt.Sprintf("at %s the recording misses %s, which the disk did not take; what is decided after it may differ from what was", m.At.Format(time.RFC3339), plural(int(m.Missing), "line")))
 	case m.Note > route.NoteCarried || r.known(o):
 		r.to.Take(o, m)
 	}

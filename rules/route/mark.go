@@ -14,7 +14,7 @@ const (
 	NoteHeld                // the same, but nothing was to be changed, because the clock could not be trusted
 	NoteUnkept              // the same, but what it led to could not be made durable, and so did not happen
 	NoteJump                // the clock had jumped, and the moments of the state moved with it
-	NoteGap                 // observations were not recorded
+	NoteGap                 // observations, or what was done, were not recorded
 )
 
 var noteNames = [...]string{"taken", "carried", "start", "round", "held", "unkept", "jump", "gap"}
@@ -37,5 +37,5 @@ type Mark struct {
 	Note    Note
 	At      time.Time     // when it was taken or done, on the clock of the one who recorded
 	By      time.Duration // NoteJump: how far the state moved
-	Missing uint64        // NoteGap: how many observations there were at least
+	Missing uint64        // NoteGap: how many observations and marks there were at least
 }
