@@ -30,6 +30,14 @@ type Store interface {
 	Decisions(store.Query) (found []route.Decision, next string, err error)
 }
 
+// Recorder keeps what the loop took and when it judged. None of its methods may wait.
+type Recorder interface {
+	Took(batch []route.Observation, at time.Time) // must not keep the batch
+	Mark(m route.Mark)
+	Due() bool // whether it wants Begin, with the baselines that are known
+	Begin(m route.Mark, known []route.Observation)
+}
+
 // Options of a Controller. Store, Model and Load are required; other zero fields mean the documented default.
 type Options struct {
 	Store      Store
@@ -41,6 +49,7 @@ type Options struct {
 	Retention  time.Duration                  // of the journal; default 35 days
 	Signal     signal.Options                 // bounds of what is remembered
 	Decided    func([]route.Decision)         // told of decisions once they are durable; must not block
+	Recorder   Recorder                       // nil: nothing is recorded
 	Logger     *slog.Logger                   // default slog.Default()
 	Registerer prometheus.Registerer          // default: metrics are not registered
 }
@@ -155,6 +164,7 @@ func (c *Controller) beginEpoch(p *policy.Policy, now time.Time) error {
 
 // Run gathers, judges and commits until ctx is done, and then makes durable what was learned.
 func (c *Controller) Run(ctx context.Context) error {
+	c.beginRecording(route.NoteStart, time.Now())
 	timer := time.NewTimer(untilTick(time.Now()))
 	defer timer.Stop()
 	for {
@@ -215,6 +225,8 @@ func (c *Controller) batch(n int) []route.Observation {
 }
 
 func (c *Controller) observe(batch []route.Observation, now time.Time) {
+	now = now.Round(0).UTC() // what counts is what a recording says, which has no monotonic clock
+	c.recordTaken(batch, now)
 	for i := range batch {
 		c.engine.Book.Observe(&batch[i], now)
 	}

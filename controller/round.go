@@ -31,11 +31,13 @@ func (c *Controller) round(now time.Time) {
 	began := time.Now()
 	c.watchClock(now, c.passed(c.last, now))
 	tick := now.Round(0).UTC().Truncate(signal.Tick) // what is judged is the tick, however late the timer was
-	outcome := c.engine.Round(tick, now.Before(c.holdUntil))
+	held := now.Before(c.holdUntil)
+	outcome := c.engine.Round(tick, held)
 	c.collectBaselines()
 	if c.commit(outcome, now) {
 		c.show(outcome)
 	}
+	c.recordRound(tick, held, outcome.World.At)
 	c.prune(now)
 	c.metrics.round.Observe(time.Since(began).Seconds())
 }
@@ -58,6 +60,7 @@ func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 		jump = -behind - signal.Tick // the clock was set back between two runs
 	}
 	c.engine.World = decide.Shift(c.engine.World, jump)
+	c.recordJump(now, jump)
 	c.owing = true
 	c.metrics.jumps.Inc()
 	c.log.Warn("clock jumped", "took", jump.String(), "reason", "no change for "+settleAfterJump.String())

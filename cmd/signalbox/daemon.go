@@ -20,6 +20,7 @@ import (
 
 	"signalbox/controller"
 	"signalbox/controller/api"
+	"signalbox/controller/recording"
 	"signalbox/controller/repo"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
@@ -38,6 +39,7 @@ type daemonOptions struct {
 	allowOpen bool // whether listening beyond loopback without authentication is allowed
 	mode      route.Mode
 	epoch     uint64 // of tables, where it is greater than the stored one
+	recording recordingOptions
 	logger    *slog.Logger
 	decided   func([]route.Decision)
 }
@@ -48,6 +50,7 @@ type daemon struct {
 	store    *store.Store
 	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
+	recorder *recording.Recorder // nil: nothing is recorded
 	listener net.Listener
 	server   *http.Server
 }
@@ -76,14 +79,20 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	registry := newRegistry()
+	if d.recorder, err = o.recording.open(o.logger, registry); err != nil {
+		return err
+	}
 	model := state.New()
 	load, err := d.openSource(registry)
 	if err != nil {
 		return err
 	}
-	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: load,
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided})
-	if err != nil {
+	controls := controller.Options{Store: d.store, Model: model, Load: load,
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided}
+	if d.recorder != nil {
+		controls.Recorder = d.recorder
+	}
+	if d.control, err = controller.New(controls); err != nil {
 		return err
 	}
 	handler, err := d.handler(model, registry)
@@ -135,7 +144,8 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		return nil, err
 	}
 	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: sourced{d.control, d.git}, Reloader: d.control,
-		Events: events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
+		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
+		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
 }
 
@@ -164,7 +174,7 @@ func (d *daemon) address() string { return d.listener.Addr().String() }
 const stopWithin = 5 * time.Second
 
 // run serves and decides until ctx is done: the server stops first, so that nothing taken in is lost, then the loop,
-// then the store.
+// then the recording of it, then the store.
 func (d *daemon) run(ctx context.Context) error {
 	defer d.close()
 	g, gctx := errgroup.WithContext(ctx)
@@ -180,9 +190,16 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return d.control.Run(loop) })
+	recorded, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stopRecording()
+		return d.control.Run(loop)
+	})
 	if d.git != nil {
 		g.Go(func() error { return d.git.Run(gctx) })
+	}
+	if d.recorder != nil {
+		g.Go(func() error { return d.recorder.Run(recorded) })
 	}
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {

@@ -55,6 +55,7 @@ revision, and the last good commit is kept in the data folder for when the repos
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP")
 	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
 	addMode(c, &o.mode)
+	addRecording(c, &o.recording)
 	f.Uint64Var(&o.epoch, "epoch", 0, "begin a new epoch of tables, greater than the one that senders hold: after state was lost or restored")
 	addChoice(c, &level, "log.level", "the least that is logged: debug, info, warn or error", "info", "debug", "info", "warn", "error")
 	addChoice(c, &format, "log.format", "how it is logged: logfmt or json", "logfmt", "logfmt", "json")

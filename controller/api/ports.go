@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
 
@@ -109,6 +111,17 @@ type PolicyStatus = struct {
 	Problems    []string  `json:"problems,omitempty"`     // all that was wrong with it, each with its place
 	Source      any       `json:"source,omitempty"`       // where it comes from, as whoever read it writes it
 }
+
+// Planner says what another policy would change.
+type Planner interface {
+	// Plan returns what becomes the JSON of the answer: what the policy in the files would change now, and what it would
+	// have decided over what was recorded since a moment. Where the files are no policy the error has a method
+	// Problems() []string. It is ErrBusy while another plan reads the recording.
+	Plan(ctx context.Context, files []policy.File, since time.Time) (any, error)
+}
+
+// ErrBusy is the answer of a Planner that does one thing at a time.
+var ErrBusy = errors.New("another plan reads the recording now")
 
 // Policy gives the status of the policy.
 type Policy interface {

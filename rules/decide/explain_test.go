@@ -9,13 +9,19 @@ import (
 	"signalbox/rules/route"
 )
 
-func (s *story) explain(id route.ID) Explanation {
-	s.t.Helper()
+// seen are the signals of every lane as they are now.
+func (s *story) seen() Seen {
 	var seen Seen
 	for i := range s.policy.Lanes {
 		l := &s.policy.Lanes[i]
 		seen.Signals = append(seen.Signals, s.signals(l.Lane, slices.Sorted(slices.Values(l.Order)))...)
 	}
+	return seen
+}
+
+func (s *story) explain(id route.ID) Explanation {
+	s.t.Helper()
+	seen := s.seen()
 	e, ok := Explain(s.policy, s.world, seen, otpGB, id)
 	if !ok {
 		s.t.Fatalf("got no explanation of %s", id)

@@ -97,8 +97,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// traffic is healthy messages on many keys, at rates from one in two minutes to two a second.
-type traffic struct {
+// bustle is healthy messages on many keys, at rates from one in two minutes to two a second.
+type bustle struct {
 	book *signal.Book
 	keys []route.Key
 	tick int
@@ -106,8 +106,8 @@ type traffic struct {
 }
 
 // populate lets a share of the keys of every lane have half an hour of messages.
-func populate(book *signal.Book, p *policy.Policy, share float64, routes int) *traffic {
-	t := &traffic{book: book, now: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)}
+func populate(book *signal.Book, p *policy.Policy, share float64, routes int) *bustle {
+	t := &bustle{book: book, now: time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)}
 	every := 0
 	if share > 0 {
 		every = int(1 / share)
@@ -129,8 +129,8 @@ func populate(book *signal.Book, p *policy.Policy, share float64, routes int) *t
 	return t
 }
 
-// play is one tick of traffic. Messages are answered in the tick after theirs, but for one in thirty that nobody answers.
-func (t *traffic) play() {
+// play is one tick of bustle. Messages are answered in the tick after theirs, but for one in thirty that nobody answers.
+func (t *bustle) play() {
 	t.now = t.now.Add(signal.Tick)
 	t.tick++
 	t.book.Observe(&route.Observation{Kind: route.KindHeartbeat, Time: t.now, Source: "gw"}, t.now)

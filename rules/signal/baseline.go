@@ -191,6 +191,39 @@ func (l *Learned) normal(source string) *normal {
 	return n
 }
 
+// carried is what the baseline knows in the form that observations tell it in, or nil where that is nothing.
+func (l *Learned) carried() *route.Baseline {
+	total, delivered := l.messages(), l.returned()
+	if !(total > 0 && delivered > 0) {
+		return nil
+	}
+	failed, converted := l.Failed, l.Converted
+	if l.Told != nil {
+		failed += l.ToldNow * l.Told.Failed
+		converted += l.ToldNow * l.Told.Delivered * l.Told.Conversion
+	}
+	receipts, conversions := l.receiptCurve(total), l.conversionCurve(total)
+	b := &route.Baseline{Delivered: delivered / total, Failed: failed / total, Ages: receipts.ages, CDF: rising(receipts.shares), Messages: total}
+	if !conversions.empty() {
+		b.Conversion = min(1, converted/delivered)
+		b.ConversionCDF = rising(onto(b.Ages, conversions))
+	}
+	if b.Check() != nil {
+		return nil // such as of messages that all came back and failed besides
+	}
+	return b
+}
+
+// rising is a copy of shares that never falls and never exceeds 1, which rounding may have made them do.
+func rising(shares []float64) []float64 {
+	out, last := make([]float64, len(shares)), 0.0
+	for i, s := range shares {
+		last = min(1, max(last, s))
+		out[i] = last
+	}
+	return out
+}
+
 // receiptCurve blends the ages learned with the ages told, by their messages.
 func (l *Learned) receiptCurve(total float64) curve {
 	learned := histogramCurve(receiptKnots, l.Delivered[:])

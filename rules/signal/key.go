@@ -102,6 +102,26 @@ func (b *Book) tell(o *route.Observation) {
 	}
 }
 
+// Carried are the baselines that the keys of their own have learned or were told so far, in the form that observations
+// tell them in and in the order of their keys: for a recording, whose beginning they explain. Those that rest on too
+// little to act on are among them.
+func (b *Book) Carried() []route.Observation {
+	var out []route.Observation
+	for _, k := range b.roll.sorted() {
+		if known := k.learned.carried(); known != nil {
+			out = append(out, route.Observation{Kind: route.KindBaseline, Time: k.learned.At, Route: k.id.Route, Class: k.id.Class, Network: k.id.Network, Baseline: known})
+		}
+	}
+	return out
+}
+
+// Carry sets a baseline that Carried gave, unless its key has learned or was told another.
+func (b *Book) Carry(o *route.Observation) {
+	if k := b.keys[o.Key()]; k == nil || k.learned.messages() == 0 {
+		b.tell(o)
+	}
+}
+
 // Stored is the baseline of one key in the form that it is kept in between two runs.
 type Stored struct {
 	Key  route.Key
