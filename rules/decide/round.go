@@ -27,13 +27,21 @@ type Options struct {
 	Mode route.Mode
 	// Hold makes the round run the clocks of rules and nothing else, because the time cannot be trusted just now.
 	Hold bool
+	// Force changes the signals of a route before they are decided on, as stories do; nil changes none.
+	Force func(*route.Signals)
 }
 
 // Round judges every lane once, at now: it asks the book for signals, decides, and returns the state that follows. The
 // world given is not changed. A round at or before the last one changes nothing.
 func Round(p *policy.Policy, b *signal.Book, w route.World, now time.Time, o Options) Outcome {
 	return judge(p, w, now, o, func(l *route.LaneState) []route.Signals {
-		return b.Judge(l.Lane, Inquiries(p, l), now)
+		signals := b.Judge(l.Lane, Inquiries(p, l), now)
+		for i := range signals {
+			if o.Force != nil {
+				o.Force(&signals[i])
+			}
+		}
+		return signals
 	})
 }
 

@@ -100,12 +100,19 @@ func (s *Sim) answers(f *flow, c *carried, o route.Observation, out outcome, h *
 		o.Status = route.StatusFailed
 	}
 	if !h.Silenced {
-		s.later(batched(o.Submitted.Add(back), h.Batch), o)
+		s.later(batched(latest(o.Submitted.Add(back), h.Held), h.Batch), o)
 	}
 	if out == outDelivered && f.happens(h.Conversion, &c.converts) {
 		o.Kind, o.Final, o.Status = route.KindConversion, false, route.StatusUnknown
 		s.later(o.Submitted.Add(delay+conversionAfter), o)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // batched is when the batch goes that a receipt due at a moment goes with.

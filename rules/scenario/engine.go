@@ -19,6 +19,9 @@ type Engine struct {
 	World  route.World
 	Table  *route.Table
 	Mode   route.Mode // the most that may be done with any verdict; route.Act where it is empty
+
+	Signals []route.Signals      // as the last round judged them
+	Force   func(*route.Signals) // changes signals before they are decided on; nil changes none
 }
 
 // Adopt makes p the policy in force at now. What it leads to is not yet part of the engine: it takes effect by Keep.
@@ -39,12 +42,15 @@ func (e *Engine) Use(p *policy.Policy) {
 // Round judges every lane at now. What it leads to is not yet part of the engine: it takes effect by Keep, so that a
 // caller can make it durable first.
 func (e *Engine) Round(now time.Time, hold bool) decide.Outcome {
-	return decide.Round(e.Policy, e.Book, e.World, now, decide.Options{Mode: e.Mode, Hold: hold})
+	return decide.Round(e.Policy, e.Book, e.World, now, decide.Options{Mode: e.Mode, Hold: hold, Force: e.Force})
 }
 
 // Keep takes over what a round or an adoption led to.
 func (e *Engine) Keep(o decide.Outcome) {
 	e.World = o.World
+	if o.Signals != nil {
+		e.Signals = o.Signals
+	}
 	if o.Table != nil {
 		e.Table = o.Table
 	}
