@@ -144,8 +144,12 @@ func (t *tester) file(ctx context.Context, name string) playedFile {
 		return out.refused(err)
 	}
 	p, policyErr := storyPolicy(name, f.Policy)
-	if policyErr != nil {
+	var broken policy.Problems
+	switch {
+	case errors.As(policyErr, &broken):
 		return out.refused(errors.Join(err, policyErr))
+	case policyErr != nil:
+		return out.refused(f.NoPolicy(policyErr))
 	}
 	if err := f.Bind(p); err != nil {
 		return out.refused(err)
@@ -170,7 +174,7 @@ func storyPolicy(name string, paths []string) (*policy.Policy, error) {
 		}
 		more, err := readPolicy(path)
 		if err != nil {
-			return nil, fmt.Errorf("%s: policy: %w", name, strip(err))
+			return nil, strip(err)
 		}
 		files = append(files, more...)
 	}

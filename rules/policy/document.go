@@ -196,6 +196,11 @@ func WantText(want, doc, pattern string) Shape {
 	return Shape{s}
 }
 
+// WantRaw is text that YAML may take for a number, as 0x3; it is read by Raw. A pattern is for editors only.
+func WantRaw(want, doc, pattern string) Shape {
+	return Shape{&shape{kind: kindRaw, want: want, doc: doc, pattern: pattern}}
+}
+
 // WantWord is one of some words.
 func WantWord(doc string, words ...string) Shape { return Shape{word(doc, words...)} }
 

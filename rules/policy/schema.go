@@ -102,6 +102,13 @@ func (s *shape) textSchema(m map[string]any) {
 		if s.pattern != "" {
 			m["pattern"] = s.pattern
 		}
+	case s.kind == kindRaw:
+		text := map[string]any{"type": "string", "minLength": 1, "maxLength": maxLine}
+		if s.pattern != "" {
+			text["pattern"] = s.pattern
+		}
+		delete(m, "type")
+		m["anyOf"] = []any{text, map[string]any{"type": "number"}}
 	default:
 		m["pattern"] = patterns[s.kind]
 	}

@@ -2,6 +2,7 @@ package story
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +17,25 @@ type traffic struct {
 	sends bool
 	rate  float64 // messages a second
 	burst scenario.Burst
+	from  string // the source that sends it
 	terms terms
 }
+
+// rest reads what may stand behind a rate: "from gw-2 burst 10000 in 20s every 5m".
+func (t *traffic) rest(w *words) {
+	t.from = scenario.DefaultSource
+	if w.take("from") {
+		x := w.next()
+		if t.from = x.text; !nameRegexp.MatchString(x.text) {
+			w.wrong(x, "the name of a source, such as gw-2")
+		}
+	}
+	if w.take("burst") {
+		t.burst = w.burst()
+	}
+}
+
+var nameRegexp = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // burst reads "10000 in 20s every 5m".
 func (w *words) burst() scenario.Burst {
@@ -36,25 +54,28 @@ func (t *traffic) check(l *line, p *policy.Policy) {
 	lane := route.Find(p.LaneKeys(), l.where.class, l.where.network)
 	switch {
 	case l.where.class == "" || l.where.network == "" || l.where.network == route.AnyNetwork:
-		l.say("want a class and a network before a rate, such as otp 234-15 10/s, got %s", quote(l.text()))
+		l.say("want a class and a network before a rate, such as otp 234-15 10/s, got %s", l.text())
 	case l.where.route == "" && lane < 0:
 		l.say("want a class and a network that a lane of the policy serves, got %s %s", l.where.class, l.where.network)
 	}
 }
 
-// text is the line without what stands behind its names.
+// text is the names of the line, as something that there is.
 func (l *line) text() string {
 	var out []string
 	for _, x := range l.names {
 		out = append(out, x.text)
 	}
-	return strings.Join(out, " ")
+	if out == nil {
+		return "nothing"
+	}
+	return quote(strings.Join(out, " "))
 }
 
 func (t *traffic) run(l *line, p *player) {
 	p.treat(l.where, &t.terms)
 	if t.sends {
-		p.sim.Send(scenario.Stream{Route: l.where.route, Class: l.where.class, Network: l.where.network, Rate: t.rate, Burst: t.burst})
+		p.sim.Send(scenario.Stream{Route: l.where.route, Class: l.where.class, Network: l.where.network, Source: t.from, Rate: t.rate, Burst: t.burst})
 	}
 }
 
@@ -68,15 +89,12 @@ func (l *line) readSource(w *words) action {
 	x := w.next()
 	if len(l.names) != 1 {
 		w.wrong(x, "the name of a source before it, such as gw-1")
+		return nil
 	}
-	return &source{silent: x.text == "silent"}
+	return &source{name: l.names[0].text, silent: x.text == "silent"}
 }
 
-func (s *source) check(l *line, _ *policy.Policy) {
-	if s.name != scenario.DefaultSource {
-		l.value.SayAt(l.names[0].at, "want the source of all stories, %s, got %s", scenario.DefaultSource, quote(s.name))
-	}
-}
+func (s *source) check(*line, *policy.Policy) {}
 
 func (s *source) run(_ *line, p *player) { p.sim.Mute(s.name, s.silent) }
 
@@ -108,7 +126,7 @@ const usualMessages = 5000
 
 func (b *baseline) check(l *line, _ *policy.Policy) {
 	if l.where.route == "" || l.where.class == "" || l.where.network == "" {
-		l.say("want a route, a class and a network after baseline, such as baseline acme-uk otp 234-15 delivered 95%%, got %s", quote(l.text()))
+		l.say("want a route, a class and a network after baseline, such as baseline acme-uk otp 234-15 delivered 95%%, got %s", l.text())
 	}
 	if h := b.health(); !(h.Delivered > 0) {
 		l.say("want a baseline in which messages are delivered, got none")
@@ -193,7 +211,7 @@ func results(values []sample) string {
 
 func (b *probe) check(l *line, _ *policy.Policy) {
 	if l.where.route == "" || l.where.class != "" {
-		l.say("want a route before a probe, such as acme-uk probe bind fails, got %s", quote(l.text()))
+		l.say("want a route before a probe, such as acme-uk probe bind fails, got %s", l.text())
 	}
 	if l.where.network != "" && b.network == "" {
 		b.network = l.where.network

@@ -83,7 +83,7 @@ func readExpectation(v policy.Value) *expectation {
 		e.kind = kindNever
 		inner := o.At("never")
 		e.about, e.facts = readSubject(inner.Object(), inner), readFacts(inner.Object())
-		if e.facts.none() {
+		if !saysAny(inner.Object()) {
 			inner.Say("want what must not be so, such as phase: demoted or enforced: true, got none")
 		}
 		refuse(o, "never", append(slices.Concat(subjectNames, stateNames, decisionNames), "within"))
@@ -98,7 +98,7 @@ func readExpectation(v policy.Value) *expectation {
 	default:
 		e.about, e.facts = readSubject(o, v), readFacts(o)
 		e.readWindow(o)
-		if o.Has("at") && e.facts.none() {
+		if o.Has("at") && !saysAny(o) {
 			v.Say("want what must be so, such as phase: demoted or reason: GuardHeld, got none")
 		}
 		refuse(o, "at", []string{"from", "until"})
@@ -127,6 +127,11 @@ func readWanted(v policy.Value) *expectation {
 		o.At("within").Say("want at beside within, got none")
 	}
 	return w
+}
+
+// saysAny reports whether any fact is written.
+func saysAny(o policy.Fields) bool {
+	return slices.ContainsFunc(slices.Concat(stateNames, decisionNames), o.Has)
 }
 
 // refuse reports keys that mean nothing beside another one.
@@ -160,12 +165,13 @@ func readSubject(o policy.Fields, v policy.Value) subject {
 	return s
 }
 
-// bind checks the names of the subject against a policy.
-func (s *subject) bind(p *policy.Policy) {
+// bind checks the names of the subject against a policy; false where one of them is wrong.
+func (s *subject) bind(p *policy.Policy) (ok bool) {
 	if s.route != "" && p.Route(s.route) == nil {
 		s.value.Object().At("route").Say("want a route of the policy, got %s%s", quote(string(s.route)), s.value.Meant(string(s.route), namesOf(p)))
 	}
 	lanes := p.LaneKeys()
+	ok = s.route == "" || p.Route(s.route) != nil
 	switch at := route.Find(lanes, s.class, s.network); {
 	case s.named != "" && !slices.ContainsFunc(lanes, func(l route.Lane) bool { return l.String() == s.named }) && at < 0:
 		var names []string
@@ -173,21 +179,25 @@ func (s *subject) bind(p *policy.Policy) {
 			names = append(names, l.String())
 		}
 		s.lane.Say("want %s of the policy, got %s%s", wantLane, quote(s.named), s.value.Meant(s.named, names))
+		return false
 	case s.named == "" && s.class != "" && !slices.ContainsFunc(lanes, func(l route.Lane) bool { return l.Class == s.class }):
 		s.value.Object().At("class").Say("want a class that a lane of the policy has, got %s%s", quote(string(s.class)), s.value.Meant(string(s.class), namesOf(p)))
+		return false
 	}
+	return ok
 }
 
 // lanes are those of a policy that the subject may mean: those that it names, or else the one that serves it.
 func (s *subject) lanes(p *policy.Policy) []route.Lane {
 	var out []route.Lane
 	keys := p.LaneKeys()
+	has := func(l route.Lane) bool { return s.route == "" || slices.Contains(p.Lane(l).Order, s.route) }
 	for _, l := range keys {
-		if lane := p.Lane(l); s.covers(l, s.route) && (s.route == "" || slices.Contains(lane.Order, s.route)) {
+		if s.covers(l, s.route) && has(l) {
 			out = append(out, l)
 		}
 	}
-	if i := route.Find(keys, s.class, s.network); len(out) == 0 && i >= 0 && s.network != "" {
+	if i := route.Find(keys, s.class, s.network); len(out) == 0 && i >= 0 && has(keys[i]) {
 		out = append(out, keys[i])
 	}
 	return out
@@ -195,7 +205,7 @@ func (s *subject) lanes(p *policy.Policy) []route.Lane {
 
 // bind finds out what the names of the expectation mean in a policy.
 func (e *expectation) bind(p *policy.Policy) {
-	e.about.bind(p)
+	ok := e.about.bind(p)
 	e.facts.bind(p)
 	for _, w := range e.wanted {
 		w.about.bind(p)
@@ -203,7 +213,7 @@ func (e *expectation) bind(p *policy.Policy) {
 	}
 	lanes := e.about.lanes(p)
 	switch {
-	case e.kind != kindAt || !e.facts.ofState():
+	case !ok || e.kind != kindAt || !e.facts.ofState():
 	case e.facts.ofRoute() && e.about.route == "":
 		e.value.Say("want a route beside %s, got none", e.facts.firstOfRoute())
 	case len(lanes) > 1:
@@ -212,7 +222,7 @@ func (e *expectation) bind(p *policy.Policy) {
 			names = append(names, l.String())
 		}
 		e.value.Say("want lane: %s, got none: the policy has several that fit", list(names))
-	case len(lanes) == 0 && e.about.route != "" && p.Route(e.about.route) != nil:
-		e.value.Say("want a route of the lane, got %s, which is not in it", e.about.route)
+	case len(lanes) == 0:
+		e.value.Say("want a lane of the policy that fits, got none for %s", e.about.String())
 	}
 }

@@ -105,8 +105,6 @@ func (f *facts) ids() []route.ID {
 	return out
 }
 
-func (f *facts) none() bool { return !f.ofState() && !f.ofDecision() }
-
 // ofState reports whether something is said that holds for a time.
 func (f *facts) ofState() bool { return f.ofRoute() || f.order != nil || f.shares != nil }
 

@@ -41,10 +41,10 @@ type action interface {
 
 // The words that lines are made of. What stands before the first of them is a route, a class and a network.
 var (
-	termWords  = []string{"delivered", "failed", "refuses", "throttles", "times", "swallows", "forges", "converted", "delay", "answers", "receipts", "healthy", "burst"}
+	termWords  = []string{"delivered", "failed", "refuses", "throttles", "times", "swallows", "forges", "converted", "delay", "answers", "receipts", "healthy"}
 	probeKinds = []string{"tcp", "bind", "enquire", "submit", "receipt", "handset", "http"}
 	orderWords = []string{"pin", "drain", "freeze", "release", "unfreeze", "approve", "reject"}
-	otherWords = []string{"probe", "baseline", "silent", "back"}
+	otherWords = []string{"probe", "baseline", "silent", "back", "from", "burst"}
 	allWords   = slices.Concat(termWords, otherWords, probeKinds, orderWords)
 )
 
@@ -99,8 +99,8 @@ func (l *line) readAction(w *words) action {
 		return nil
 	}
 	t := &traffic{}
-	if t.rate, t.sends = w.rate(); t.sends && w.take("burst") {
-		t.burst = w.burst()
+	if t.rate, t.sends = w.rate(); t.sends {
+		t.rest(w)
 	}
 	t.terms = w.terms()
 	return t
@@ -115,11 +115,10 @@ func readMoment(key string) (time.Duration, bool) {
 
 // bind finds out what the names of the line mean.
 func (l *line) bind(p *policy.Policy) {
-	if s, ok := l.does.(*source); ok {
-		s.name = l.names[0].text
-		s.check(l, p)
-		return
+	if _, ok := l.does.(*source); ok {
+		return // its name is none of the policy's
 	}
+	l.where = scope{}
 	for _, x := range l.names {
 		if !l.means(p, x) {
 			return

@@ -15,7 +15,8 @@ func (f *File) read(top policy.Value) {
 		return
 	}
 	o := top.Object()
-	for _, v := range o.At("policy").OneOrMore() {
+	f.where = o.At("policy")
+	for _, v := range f.where.OneOrMore() {
 		if s, ok := v.Text(); ok {
 			f.Policy = append(f.Policy, s)
 		}
@@ -25,13 +26,11 @@ func (f *File) read(top policy.Value) {
 	}
 	f.Start = readStart(o.At("start"))
 	f.Interval, _ = o.At("interval").Duration()
-	f.Seed = uint64(o.At("seed").Integer())
-	cold := o.At("cold").Truth()
 	common := readLines(o.At("observe"))
 	first := map[string]policy.Value{}
 	for _, v := range o.At("tests").List() {
-		t := f.readTest(v)
-		if t.Cold = t.Cold || cold; t.Name != "" && repeated(first, t.Name, v) {
+		t := f.readTest(v, o)
+		if t.Name != "" && repeated(first, t.Name, v) {
 			continue
 		}
 		t.lines = append(slices.Clone(common), t.lines...)
@@ -67,9 +66,16 @@ func readStart(v policy.Value) time.Time {
 	return t.UTC()
 }
 
-func (f *File) readTest(v policy.Value) Test {
+// readTest reads a test; what it does not say of chance and of what is normal, the file says.
+func (f *File) readTest(v policy.Value, file policy.Fields) Test {
 	o := v.Object()
-	t := Test{Line: v.Line(), value: v, Mode: route.Mode(o.At("mode").Word()), Cold: o.At("cold").Truth()}
+	own := func(name string) policy.Value {
+		if o.Has(name) {
+			return o.At(name)
+		}
+		return file.At(name)
+	}
+	t := Test{Line: v.Line(), value: v, Mode: route.Mode(o.At("mode").Word()), Seed: uint64(own("seed").Integer()), Cold: own("cold").Truth()}
 	t.Name, _ = o.At("name").Text()
 	t.Lasts, _ = o.At("lasts").Duration()
 	t.Lasts = t.Lasts.Truncate(signal.Tick)
@@ -160,11 +166,15 @@ func (s *series) readKey(e policy.Entry) bool {
 	}
 	var problem string
 	s.setter, problem = findSetter(s.signal)
-	if s.results = strings.HasPrefix(s.signal, "probe[") && strings.HasSuffix(s.signal, ".ok"); problem != "" {
+	s.results = s.setter.probe != "" && strings.HasSuffix(s.signal, ".ok")
+	switch {
+	case problem == "":
+	case s.setter.probe != "":
+		e.Key.Say("want %s, got %s%s", problem, quote(s.signal), e.Key.Meant(s.setter.probe, probeKinds))
+	default:
 		e.Key.Say("want %s, got %s%s", problem, quote(s.signal), e.Key.Meant(s.signal, policy.Signals()))
-		return false
 	}
-	return true
+	return problem == ""
 }
 
 // bind finds out what the labels mean.

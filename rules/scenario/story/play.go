@@ -28,7 +28,7 @@ func (f *File) Play(t *Test, p *policy.Policy) Result {
 		file: f, test: t, policy: p, over: make([]bool, len(t.expects)),
 		normal: map[route.Key]scenario.Health{}, health: map[route.Key]scenario.Health{}, patterns: map[prober]*pattern{},
 	}
-	player.sim = scenario.NewSim(p, scenario.SimOptions{Seed: f.Seed, Start: f.Start, Mode: t.Mode, Emit: player.emit})
+	player.sim = scenario.NewSim(p, scenario.SimOptions{Seed: t.Seed, Start: f.Start, Mode: t.Mode, Emit: player.emit})
 	player.sim.Engine().Force = player.force
 	player.play()
 	r := Result{Test: t.Name, Line: t.Line, Start: f.Start, Failures: player.failures, Decisions: player.decisions}

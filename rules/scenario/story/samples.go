@@ -33,7 +33,7 @@ var (
 	singleRegexp   = regexp.MustCompile(`^` + decimal + `$`)
 )
 
-const decimal = `-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?`
+const decimal = `-?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?`
 
 // samplePattern is a whole series, for editors.
 const samplePattern = `^\s*((_(x[0-9]+)?|stale|` + decimal + `([+-]` + decimal + `)?(x[0-9]+)?)(\s+|$))+$`

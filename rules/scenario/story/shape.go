@@ -25,25 +25,31 @@ var fileShape = policy.WantObject("a file of stories", "Stories about a policy: 
 		Says("The policy's folder or file, or a list of them, seen from the folder of this file. Default: this folder.")),
 	policy.Optional("start", policy.WantText("a time of RFC 3339 such as 2026-01-05T12:00:00Z, on whole five seconds", "The moment 0s of every test. Default Monday 2026-01-05T12:00:00Z.", "")),
 	policy.Optional("interval", policy.WantDuration(time.Second, time.Hour, "The time from one value of a series to the next.").Or("5s")),
-	policy.Optional("seed", policy.WantInteger(0, 1<<31-1, "Seed of all that is left to chance. With 0 nothing is: 40% of 10/s are four messages of every ten.").Or("0")),
-	policy.Optional("cold", policy.WantTruth("Whether nothing is known of what is normal. By default what lines at 0s say is normal, and is known.")),
+	policy.Optional("seed", seed),
+	policy.Optional("cold", cold),
 	policy.Optional("observe", observeShape.Says("What every test of this file observes, before its own lines.")),
 	policy.Required("tests", policy.WantList(testShape, 1, maxTests, "a list of tests", "The stories.")),
+)
+
+var (
+	seed = policy.WantInteger(0, 1<<31-1, "Seed of all that is left to chance. With 0 nothing is: 40% of 10/s are four messages of every ten.").Or("0")
+	cold = policy.WantTruth("Whether nothing is known of what is normal. By default what the lines at 0s say is normal, and is known.")
 )
 
 var testShape = policy.WantObject("a test with name, observe and expect", "One story.",
 	policy.Required("name", policy.WantText("the name of the test: what it claims", "What the story claims, in a few words.", "")),
 	policy.Optional("mode", policy.WantWord("The most that may be done with any verdict.", string(route.Observe), string(route.Propose), string(route.Act)).Or(string(route.Act))),
-	policy.Optional("cold", policy.WantTruth("Whether nothing is known of what is normal.")),
+	policy.Optional("seed", seed),
+	policy.Optional("cold", cold),
 	policy.Optional("lasts", policy.WantDuration(signal.Tick, longest, "How long the story is played. Default: until everything in it has happened.")),
 	policy.Optional("observe", observeShape),
 	policy.Optional("series", policy.WantMap(policy.WantText(`a signal such as delivery.evidence{route="acme-uk"}`, `A signal with a route, such as probe["bind"].ok{route="acme-uk"}.`, ""),
-		policy.WantText(wantSamples, "Values from 0s on, one each interval: 1x3 is four times 1, 1+2x3 is 1 3 5 7, _ says nothing, stale says that nothing is known.", samplePattern),
+		policy.WantRaw(wantSamples, "Values from 0s on, one each interval: 1x3 is four times 1, 1+2x3 is 1 3 5 7, _ says nothing, stale says that nothing is known.", samplePattern),
 		1, maxLines, "values by signal", "Results of probes, and signals that are forced to have values.")),
 	policy.Required("expect", policy.WantList(expectShape, 1, maxLines, "a list of what must be decided", "What must be so when, and what must be decided.")),
 )
 
-var oneLine = policy.WantText(wantLine, "What is so from that moment on: traffic (otp 234-15 10/s), how messages fare (acme-uk delivered 40%), a probe (acme-uk probe bind fails), a source (gw-1 silent).", "")
+var oneLine = policy.WantRaw(wantLine, "What is so from that moment on: traffic (otp 234-15 10/s), how messages fare (acme-uk delivered 40%), a probe (acme-uk probe bind fails), a source (gw-1 silent).", "")
 
 var observeShape = policy.WantList(
 	policy.WantMap(policy.WantText("a moment such as at 2m", "The moment, from the beginning of the story.", `^at\s+(`+durationRE+`)$`),

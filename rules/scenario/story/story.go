@@ -9,6 +9,7 @@ import (
 
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
+	"signalbox/rules/scenario"
 	"signalbox/rules/signal"
 )
 
@@ -26,10 +27,10 @@ type File struct {
 	Policy   []string      // the policy's folders and files, seen from the folder of the story; default "."
 	Start    time.Time     // the moment 0s of every test, in UTC; default Monday 2026-01-05 12:00
 	Interval time.Duration // from one value of a series to the next; default 5s
-	Seed     uint64        // of all that is left to chance; 0, the default, leaves nothing to it
 	Tests    []Test
 
-	doc *policy.Document
+	doc   *policy.Document
+	where policy.Value // the key policy
 }
 
 // Test is one story.
@@ -37,6 +38,7 @@ type Test struct {
 	Name  string
 	Line  int           // where it begins in its file
 	Mode  route.Mode    // the most that may be done with any verdict; route.Act where it is empty
+	Seed  uint64        // of all that is left to chance; 0, the default, leaves nothing to it
 	Cold  bool          // nothing is known of what is normal
 	Lasts time.Duration // how long it is played
 
@@ -55,6 +57,12 @@ func Parse(f policy.File) (*File, error) {
 	return s, s.problems()
 }
 
+// NoPolicy says that the policy of the stories cannot be read. Its error is that of Bind.
+func (f *File) NoPolicy(err error) error {
+	f.where.Say("want a policy, got none that can be read (%s)", err)
+	return f.problems()
+}
+
 func (f *File) problems() error {
 	if p := f.doc.Problems(); len(p) > 0 {
 		return p
@@ -70,6 +78,7 @@ func (f *File) Bind(p *policy.Policy) error {
 		for k := range t.lines {
 			t.lines[k].bind(p)
 		}
+		t.checkSources()
 		for k := range t.series {
 			t.series[k].bind(p)
 		}
@@ -79,6 +88,22 @@ func (f *File) Bind(p *policy.Policy) error {
 		t.bound()
 	}
 	return f.problems()
+}
+
+// checkSources refuses lines about sources that send nothing.
+func (t *Test) checkSources() {
+	names := []string{scenario.DefaultSource}
+	for i := range t.lines {
+		if x, ok := t.lines[i].does.(*traffic); ok && x.sends && !slices.Contains(names, x.from) {
+			names = append(names, x.from)
+		}
+	}
+	for i := range t.lines {
+		l := &t.lines[i]
+		if s, ok := l.does.(*source); ok && !slices.Contains(names, s.name) {
+			l.value.SayAt(l.names[0].at, "want a source that sends (%s), got %s%s", list(names), quote(s.name), l.value.Meant(s.name, names))
+		}
+	}
 }
 
 // bound refuses a test that sends more than can be played in reasonable time.

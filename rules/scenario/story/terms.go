@@ -83,7 +83,7 @@ func (w *words) term(t *terms, x word) {
 	case "receipts":
 		w.receipts(&t.receipts)
 	default:
-		w.wrong(x, list(termWords[:len(termWords)-1]), termWords...)
+		w.wrong(x, list(termWords), termWords...)
 	}
 }
 
@@ -171,14 +171,18 @@ func (w *words) receipts(r *receipts) {
 
 // check says which shares are together more than there is.
 func (t *terms) check(w *words) {
-	over := func(a, b, c *float64) bool { return value(a)+value(b)+value(c) > 1+1e-9 }
-	end := word{at: w.end}
-	if over(t.delivered, t.failed, nil) {
-		w.wrong(end, "delivered and failed that are at most 100% together, before")
+	sum := func(of ...*float64) {
+		total := 0.0
+		for _, f := range of {
+			total += value(f)
+		}
+		if total > 1+1e-9 && !w.bad {
+			w.bad = true
+			w.value.Say("want shares of at most 100%% together, got %s", percent(int(math.Round(total*route.FullShare))))
+		}
 	}
-	if over(t.refused, t.throttled, t.timeouts) {
-		w.wrong(end, "refused, throttled and timed out that are at most 100% together, before")
-	}
+	sum(t.delivered, t.failed)
+	sum(t.refused, t.throttled, t.timeouts)
 }
 
 func value(f *float64) float64 {
