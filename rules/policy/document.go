@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,7 +33,7 @@ func OpenDocument(f File, s Shape) *Document {
 func (d *Document) Top() Value { return d.top }
 
 // Problems are all that is wrong, by place; nil where nothing is.
-func (d *Document) Problems() Problems { return Problems(sorted(d.parser.problems)) }
+func (d *Document) Problems() Problems { return Problems(sorted(slices.Clone(d.parser.problems))) }
 
 // Value is one value of a document, together with what should stand there. Its readers report what is wrong and then
 // return the zero value; those of a value that is absent are silent.
@@ -148,6 +149,9 @@ type Fields struct{ fields fields }
 
 // Object reads a mapping with known keys and reports the others.
 func (v Value) Object() Fields { return Fields{v.node.object()} }
+
+// Read reports whether there was a mapping to read.
+func (f Fields) Read() bool { return f.fields.values != nil }
 
 // At is the value of a key; where it was not written, its default.
 func (f Fields) At(name string) Value { return Value{f.fields.at(name)} }

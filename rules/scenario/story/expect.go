@@ -83,7 +83,7 @@ func readExpectation(v policy.Value) *expectation {
 		e.kind = kindNever
 		inner := o.At("never")
 		e.about, e.facts = readSubject(inner.Object(), inner), readFacts(inner.Object())
-		if !saysAny(inner.Object()) {
+		if f := inner.Object(); f.Read() && !saysAny(f) {
 			inner.Say("want what must not be so, such as phase: demoted or enforced: true, got none")
 		}
 		refuse(o, "never", append(slices.Concat(subjectNames, stateNames, decisionNames), "within"))

@@ -28,7 +28,7 @@ rules:
     promote: {when: delivery.recovered >= 4.6, ramp: [50%, 100%], step: 1m}
     hold_down: {base: 1m}
   - name: bind-lost
-    class: [otp]
+    class: [bulk]
     demote: {when: 'probe["bind"].failures >= 3', for: 10s}
     promote: {when: 'probe["bind"].successes >= 3'}
     hold_down: {base: 1m}

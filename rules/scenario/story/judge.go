@@ -206,7 +206,7 @@ func nearest(f *facts, s *subject, made []route.Decision) []fact {
 				fits++
 			}
 		}
-		if fits > most {
+		if fits >= most {
 			best, most = all, fits
 		}
 	}

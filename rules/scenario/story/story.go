@@ -4,6 +4,7 @@ package story
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -108,27 +109,31 @@ func (t *Test) checkSources() {
 
 // bound refuses a test that sends more than can be played in reasonable time.
 func (t *Test) bound() {
-	sum, rates, last := 0.0, map[scope]float64{}, time.Duration(0)
-	perSecond := func() (all float64) {
-		for _, r := range rates {
-			all += r
-		}
-		return all
+	if n := t.messages(); n > maxMessages {
+		t.value.Say("want at most %d messages in a test, got about %.0f in %s", maxMessages, n, route.Duration(t.Lasts))
 	}
+}
+
+// messages is about how many messages a test sends.
+func (t *Test) messages() float64 {
+	sum, all, last := 0.0, 0.0, time.Duration(0)
+	rates := map[string]float64{} // messages a second of each stream; all is their sum
 	for i := range t.lines {
 		l := &t.lines[i]
-		sum += perSecond() * (l.at - last).Seconds()
-		last = l.at
-		if x, ok := l.does.(*traffic); ok && x.sends {
-			rates[l.where] = x.rate
-			if x.burst.Messages > 0 {
-				rates[l.where] += float64(x.burst.Messages) / x.burst.Every.Seconds()
-			}
+		x, ok := l.does.(*traffic)
+		if !ok || !x.sends {
+			continue
 		}
+		sum += all * (l.at - last).Seconds()
+		last = l.at
+		rate, stream := x.rate, fmt.Sprint(l.where, x.from)
+		if x.burst.Messages > 0 {
+			rate += float64(x.burst.Messages) / x.burst.Every.Seconds()
+		}
+		all += rate - rates[stream]
+		rates[stream] = rate
 	}
-	if sum += perSecond() * (t.Lasts - last).Seconds(); sum > maxMessages {
-		t.value.Say("want at most %d messages in a test, got about %.0f in %s", maxMessages, sum, route.Duration(t.Lasts))
-	}
+	return sum + all*(t.Lasts-last).Seconds()
 }
 
 // lasts is how long a test has to be played until everything in it has happened.

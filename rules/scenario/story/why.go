@@ -157,7 +157,7 @@ func show(v any) string {
 		if math.Abs(x) >= 1000 {
 			return strconv.FormatFloat(x, 'f', 0, 64)
 		}
-		return strconv.FormatFloat(x, 'g', 3, 64)
+		return strconv.FormatFloat(x, 'g', 4, 64)
 	}
 	return fmt.Sprint(v)
 }
