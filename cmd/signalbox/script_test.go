@@ -55,6 +55,7 @@ func TestMain(m *testing.M) {
 //	post PATH STATUS     posts to the daemon, wants the status, and prints the answer
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
+//	well-formed FILE     wants the file to be XML
 //
 // The folder policy has the policy of the incident. LISTEN is a free address, and SIGNALBOX_SERVER the URL of it, until a
 // command serves elsewhere.
@@ -74,6 +75,7 @@ func TestScript(t *testing.T) {
 			"wait-ready":  waitReady,
 			"post":        post,
 			"valid-json":  validJSON,
+			"well-formed": wellFormed,
 		},
 	})
 }

@@ -28,8 +28,8 @@ func newTest() *cobra.Command {
 fast as the machine can, by the same engine as the daemon. Every expectation that fails is told in one line:
 where it stands, its test, when, the route, what was wanted, what there was, and why. Exits with 1 where one
 fails, and with 2 where a story or its policy cannot be read.`,
-		Example: `  signalbox test examples/quickstart/policy
-  signalbox test --run swallows --verbose examples/quickstart/policy/carrier.test.yml`,
+		Example: `  signalbox test examples/quickstart
+  signalbox test --run swallows --verbose examples/quickstart/carrier.test.yml`,
 		Args: takes("FILE..."),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"yml", "yaml"}, cobra.ShellCompDirectiveFilterFileExt
@@ -164,8 +164,8 @@ func (t *tester) file(ctx context.Context, name string) playedFile {
 	return out
 }
 
-// storyPolicy reads the policy of a story. Its revision is always a hash of what it says, so that the same story prints
-// the same wherever it is checked out.
+// storyPolicy reads the policy of a story. Its revision is always a hash of what it says, so that a story prints the
+// same before and after a commit.
 func storyPolicy(name string, paths []string) (*policy.Policy, error) {
 	var files []policy.File
 	for _, path := range paths {

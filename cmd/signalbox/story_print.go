@@ -20,10 +20,11 @@ func (t *tester) report(w io.Writer, junit, output string) error {
 			return wrong("", fmt.Errorf("--junit: %w", strip(err)))
 		}
 	}
-	err := t.text(w)
+	show := t.text
 	if output == "json" {
-		err = t.json(w)
+		show = t.json
 	}
+	err := show(w)
 	all := t.all()
 	switch n := t.problems(); {
 	case err != nil:
@@ -40,6 +41,7 @@ func (t *tester) json(w io.Writer) error {
 	all := t.all()
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
 	return e.Encode(struct {
 		Tests  int          `json:"tests"`
 		Failed int          `json:"failed"`

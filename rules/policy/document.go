@@ -11,6 +11,12 @@ import (
 	"signalbox/rules/route"
 )
 
+// The kinds of values that documents of other kinds have beside those of policies.
+const (
+	kindTruth kind = iota + 100 // true or false
+	kindRaw                     // text that YAML may take for a number
+)
+
 // Document is a YAML file of another kind than a policy, such as a story. It is read as strictly as a policy, its problems
 // are told in the same words and with their places, and its JSON Schema is made from the same tables.
 type Document struct {

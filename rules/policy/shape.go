@@ -24,8 +24,6 @@ const (
 	kindRate                  // "50/s"
 	kindPrice                 // "0.0312 EUR"
 	kindCondition             //
-	kindTruth                 // true or false
-	kindRaw                   // text that YAML may take for a number
 )
 
 // shape describes one value of a policy: what the parser accepts there and what the JSON Schema says of it.

@@ -1,7 +1,9 @@
 package story
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,13 +56,14 @@ func (p *player) judge(tick time.Duration) {
 	p.told = len(p.decisions)
 }
 
-// close judges what is still open at the end.
+// close judges what is still open at the end, and puts the failures in the order of the file.
 func (p *player) close() {
 	for i, e := range p.test.expects {
 		if !p.over[i] && e.kind == kindDecisions {
 			p.judgeDecisions(e)
 		}
 	}
+	slices.SortStableFunc(p.failures, func(a, b Failure) int { return cmp.Compare(a.Line, b.Line) })
 }
 
 // judgeAt reports whether the expectation is over: because it is so, or because it is too late for it.

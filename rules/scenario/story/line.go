@@ -78,14 +78,29 @@ func readLine(v policy.Value, at time.Duration) (line, bool) {
 // names takes the words up to the first one that says what happens.
 func (w *words) names() []word {
 	var out []word
-	for x := w.peek(); x != "" && !slices.Contains(allWords, x) && !rateRegexp.MatchString(x); x = w.peek() {
-		if len(out) == 3 {
-			w.wrong(w.next(), "what happens, such as delivered 40% or 10/s, after a route, a class and a network", allWords...)
-			return nil
-		}
+	for isName(w.peek()) && len(out) < 3 {
 		out = append(out, w.next())
 	}
+	if x := w.peek(); x != "" && !slices.Contains(allWords, x) && !rateRegexp.MatchString(x) {
+		w.lost(out, "what happens, such as delivered 40% or 10/s, after a route, a class and a network")
+	}
 	return out
+}
+
+func isName(s string) bool {
+	_, err := route.ParseNetwork(s)
+	return err == nil || nameRegexp.MatchString(s) && !slices.Contains(allWords, s)
+}
+
+// lost says that nothing happens: where a name looks like a word that was misspelt, there.
+func (w *words) lost(names []word, want string) {
+	for i, x := range names {
+		if i > 0 && policy.Nearest(x.text, allWords) != "" {
+			w.wrong(x, want, allWords...)
+			return
+		}
+	}
+	w.wrong(w.next(), want, allWords...)
 }
 
 func (l *line) readAction(w *words) action {
@@ -95,7 +110,7 @@ func (l *line) readAction(w *words) action {
 	case next == "probe" || slices.Contains(probeKinds, next):
 		return readProbe(w)
 	case next == "" && !w.bad:
-		w.wrong(w.next(), "what happens, such as 10/s, delivered 40%, swallows, probe bind 0x3 or silent")
+		w.lost(l.names, "what happens, such as 10/s, delivered 40%, swallows, probe bind 0x3 or silent")
 		return nil
 	}
 	t := &traffic{}
