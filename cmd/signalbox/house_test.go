@@ -30,6 +30,8 @@ var arrows = map[string][]string{
 	"controller/repo":      {"rules/policy"},
 	"controller/state":     {"rules/route"},
 	"controller/store":     {"rules/route"},
+	// Stories are played in a scenario.
+	"rules/scenario/story": {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario"},
 }
 
 // testArrows are those that only test files may have beside them.

@@ -59,6 +59,7 @@ func TestMain(m *testing.M) {
 //	wait-recorded DIR N  waits until N lines of a recording can be read
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
+//	well-formed FILE     wants the file to be XML
 //
 // The folder policy has the policy of the incident. LISTEN is a free address, and SIGNALBOX_SERVER the URL of it, until a
 // command serves elsewhere.
@@ -80,6 +81,7 @@ func TestScript(t *testing.T) {
 			"post":          post,
 			"wait-recorded": waitRecorded,
 			"valid-json":    validJSON,
+			"well-formed":   wellFormed,
 		},
 	})
 }

@@ -40,6 +40,8 @@ type shape struct {
 	min, max  int64    // of a value, or the least and most entries of a map or list
 	byDefault string   // as an author would write it; "" is none
 	either    []string // keys of an object of which exactly one is wanted
+	pattern   string   // of a text, for editors
+	orList    *shape   // of a value that may be a list of such values too
 }
 
 // key is one key of an object.
