@@ -80,8 +80,10 @@ func (k *key) fill(f *filling, cells []cell, t, cut, refusals int64, wait time.D
 // ring fills the cells from the cohorts of a ring, from the youngest to the oldest.
 func (f *filling) ring(r *ring) {
 	newest := f.judged - 1
+	s := int(mod(newest, fineSlots))
 	for oldest := max(f.cut, r.head-fineSlots+1); newest >= oldest; newest-- {
-		f.cohort(int(mod(newest, fineSlots)), newest, newest, 1)
+		f.cohort(s, newest, newest, 1)
+		s = before(s, fineSlots)
 	}
 	newest = f.wide(newest, ticksPerMid, midOffset, midSlots, r.midHead())
 	f.wide(newest, ticksPerTen, coarseOffset, coarseSlots, r.coarseHead())
@@ -90,15 +92,25 @@ func (f *filling) ring(r *ring) {
 // wide fills the cells from the n cohorts of width ticks that stand from slot offset on, of which head is the number of the
 // newest: those of tick newest and before. It returns the newest tick that is older than all of them.
 func (f *filling) wide(newest, width int64, offset, n int, head int64) int64 {
-	for i := floorDiv(newest, width); i > head-int64(n); i-- {
+	i := floorDiv(newest, width)
+	s := int(mod(i, int64(n)))
+	for ; i > head-int64(n); i-- {
 		start := i * width
 		if start < f.cut || f.judged-newest > ringSpan {
 			break
 		}
-		f.cohort(offset+int(mod(i, int64(n))), start, newest, width)
-		newest = start - 1
+		f.cohort(offset+s, start, newest, width)
+		newest, s = start-1, before(s, n)
 	}
 	return newest
+}
+
+// before is the one of n slots, which go round and round, that holds what came before slot s.
+func before(s, n int) int {
+	if s == 0 {
+		return n - 1
+	}
+	return s - 1
 }
 
 // cohort counts the cohort of a slot, of the ticks from start on; newest is the newest of them that no younger cohort holds.

@@ -32,6 +32,20 @@ func (m *model) bump(tick int64, field int, times uint32) {
 	c[field] += times
 }
 
+// drop takes one from a field of the cohort that a tick is in.
+func (m *model) drop(tick int64, field int) {
+	m.ring.drop(tick, field)
+	s, from := m.ring.slot(tick), int64(math.MaxInt64)
+	for other, n := range m.counts {
+		if n[field] > 0 && m.ring.slot(other) == s && s >= 0 {
+			from = min(from, other)
+		}
+	}
+	if n := m.counts[from]; n != nil {
+		n[field]--
+	}
+}
+
 // sum are the counts of a stretch of ticks, the end not in it.
 func (m *model) sum(from, to int64) (c Counts) {
 	for tick, n := range m.counts {
@@ -65,10 +79,17 @@ func (m *model) check(t *rapid.T) {
 		}
 		last = max(last, tick)
 	}
+	var sums tally
+	if !m.ring.empty() {
+		m.ring.tally(&sums)
+	}
 	for s := range want {
 		got := Counts{}
 		if !m.ring.empty() {
 			got = m.ring.at(s)
+		}
+		if c := &want[s]; sums.submitted[s] != uint64(c[fieldSubmitted]) || sums.failed[s] != uint64(c[fieldFailed]) || sums.converted[s] != uint64(c[fieldConverted]) || float64(sums.delivered[s]) != c.delivered() {
+			t.Fatalf("slot %d at head %d: tallied %d, %d, %d and %d of %v", s, m.ring.head, sums.submitted[s], sums.delivered[s], sums.failed[s], sums.converted[s], *c)
 		}
 		if got != want[s] {
 			t.Fatalf("slot %d at head %d: got %v, want %v", s, m.ring.head, got, want[s])
@@ -82,8 +103,8 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-// Whatever order messages and their receipts come in and however long the pauses are, a ring holds what a naive count
-// holds, cohort by cohort, and every minute matures once, whole.
+// Whatever order messages and their receipts come in, whatever is taken back and however long the pauses are, a ring holds
+// what a naive count holds, cohort by cohort, and every minute matures once, whole.
 func TestRingEqualsNaiveCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		head := rapid.Int64Range(-5000, 5000).Draw(t, "head")
@@ -102,7 +123,15 @@ func TestRingEqualsNaiveCount(t *testing.T) {
 			if _, done := m.matured[floorDiv(tick, ticksPerMid)]; done || m.ring.slot(tick) >= coarseOffset {
 				continue // too late to be learned; the counting of such is tested below
 			}
-			m.bump(tick, rapid.IntRange(0, fields-1).Draw(t, "field"), rapid.SampledFrom([]uint32{1, 1, 3, 70_000}).Draw(t, "times"))
+			field := rapid.IntRange(0, fields-1).Draw(t, "field")
+			switch rapid.IntRange(0, 5).Draw(t, "kind") {
+			case 0:
+				m.drop(tick, field)
+			case 1:
+				m.ring.slim()
+			default:
+				m.bump(tick, field, rapid.SampledFrom([]uint32{1, 1, 3, 254, 255, 256, 65_535, 70_000}).Draw(t, "times"))
+			}
 		}
 		m.check(t)
 	})
