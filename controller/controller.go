@@ -30,6 +30,14 @@ type Store interface {
 	Decisions(store.Query) (found []route.Decision, next string, err error)
 }
 
+// Recorder keeps what the loop took and when it judged. None of its methods may wait.
+type Recorder interface {
+	Took(batch []route.Observation, at time.Time) // must not keep the batch
+	Mark(m route.Mark)
+	Due() bool // whether it wants Begin, with the baselines that are known
+	Begin(m route.Mark, known []route.Observation)
+}
+
 // Options of a Controller. Store, Model and Load are required; other zero fields mean the documented default.
 type Options struct {
 	Store      Store
@@ -41,6 +49,7 @@ type Options struct {
 	Retention  time.Duration                  // of the journal; default 35 days
 	Signal     signal.Options                 // bounds of what is remembered
 	Decided    func([]route.Decision)         // told of decisions once they are durable; must not block
+	Recorder   Recorder                       // nil: nothing is recorded
 	Logger     *slog.Logger                   // default slog.Default()
 	Registerer prometheus.Registerer          // default: metrics are not registered
 }
@@ -81,8 +90,9 @@ type Controller struct {
 type View struct {
 	Policy  *policy.Policy
 	World   route.World
-	Signals []route.Signals
-	Stats   signal.Stats // of the observations that could not be used
+	Signals []route.Signals // of the routes that there was something to judge of, in lanes and on networks of them
+	Wide    []route.Signals // of routes over all lanes, where a rule judges by them
+	Stats   signal.Stats    // of the observations that could not be used
 }
 
 type reload struct {
@@ -154,6 +164,7 @@ func (c *Controller) beginEpoch(p *policy.Policy, now time.Time) error {
 
 // Run gathers, judges and commits until ctx is done, and then makes durable what was learned.
 func (c *Controller) Run(ctx context.Context) error {
+	c.beginRecording(route.NoteStart, time.Now())
 	timer := time.NewTimer(untilTick(time.Now()))
 	defer timer.Stop()
 	for {
@@ -214,6 +225,8 @@ func (c *Controller) batch(n int) []route.Observation {
 }
 
 func (c *Controller) observe(batch []route.Observation, now time.Time) {
+	now = now.Round(0).UTC() // what counts is what a recording says, which has no monotonic clock
+	c.recordTaken(batch, now)
 	for i := range batch {
 		c.engine.Book.Observe(&batch[i], now)
 	}
@@ -258,7 +271,7 @@ func (c *Controller) Classes() []string {
 // Explain says why a route is where it is; it answers for the last round.
 func (c *Controller) Explain(id route.ID, l route.Lane) (any, bool) {
 	v := c.view.Load()
-	e, ok := decide.Explain(v.Policy, v.World, v.Signals, l, id)
+	e, ok := decide.Explain(v.Policy, v.World, decide.Seen{Signals: v.Signals, Wide: v.Wide}, l, id)
 	return e, ok
 }
 

@@ -67,7 +67,7 @@ func (c *Controller) adopt(p *policy.Policy, now time.Time) error {
 // stands in the store, and so does its policy.
 func (c *Controller) putInForce(p *policy.Policy, outcome decide.Outcome, now time.Time) error {
 	if outcome.Table != nil && len(outcome.Table.Lanes) == 0 {
-		return errors.New("policy: want at least one lane, got none")
+		return errNoLane
 	}
 	old := c.engine.Policy
 	c.engine.Use(p)
@@ -84,7 +84,7 @@ func (c *Controller) putInForce(p *policy.Policy, outcome decide.Outcome, now ti
 	c.routes.Store(&known)
 	outcome.World = c.engine.World
 	if seen := c.view.Load(); seen != nil {
-		outcome.Signals = seen.Signals // until the next round
+		outcome.Signals, outcome.Wide = seen.Signals, seen.Wide // until the next round
 	}
 	c.show(outcome)
 	c.accepted(p, now)

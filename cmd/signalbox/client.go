@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,14 +98,37 @@ func (c *client) ask(ctx context.Context, path string, query url.Values, etag st
 		r.Header.Set("If-None-Match", etag)
 		r.Header.Set("Prefer", fmt.Sprintf("wait=%d", wait/time.Second))
 	}
+	return c.do(r, askWithin)
+}
+
+// post asks with JSON, and waits for the answer for so long.
+func (c *client) post(ctx context.Context, path string, query url.Values, body any, within time.Duration) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, wrong("", err)
+	}
+	to := c.base.JoinPath(path)
+	to.RawQuery = query.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(data))
+	if err != nil {
+		return nil, wrong("", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	return c.do(r, within)
+}
+
+// do asks, and wants the answer in the time of the request.
+func (c *client) do(r *http.Request, within time.Duration) (*answer, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return nil, c.away(err)
+		return nil, c.away(err, within)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, answerMost))
 	if err != nil {
-		return nil, c.away(err)
+		return nil, c.away(err, within)
 	}
 	return c.take(resp, body)
 }
@@ -134,13 +158,13 @@ const (
 var errAway = errors.New("no answer")
 
 // away is the failure of a server that does not answer.
-func (c *client) away(err error) error {
+func (c *client) away(err error, within time.Duration) error {
 	why := err
 	var op *net.OpError
 	var u *url.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		why = fmt.Errorf("nothing within %s", askWithin)
+		why = fmt.Errorf("nothing within %s", span(within))
 	case errors.As(err, &op):
 		why = op.Err
 	case errors.As(err, &u):
@@ -188,6 +212,10 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return no("signalbox history --all lists the decisions that are kept", p.told())
 	case p.Type == problemNotFound:
 		return no(showsLanes, p.told())
+	case p.Type == problemRejected:
+		return no("signalbox check DIR tries it here; signalbox schema helps your editor", p.told())
+	case p.Type == problemBusy:
+		return wrong(tryAgain(resp), fmt.Errorf("%s is busy: %w", c.name(), p.told()))
 	case resp.StatusCode >= 500:
 		return wrong("", fmt.Errorf("%w: %s: %w", errAway, c.name(), p.told()))
 	}
@@ -201,6 +229,8 @@ const (
 	problemNotWarm  = "urn:signalbox:problem:not-warm"
 	problemNoLane   = "urn:signalbox:problem:no-lane"
 	problemNotFound = "urn:signalbox:problem:not-found"
+	problemRejected = "urn:signalbox:problem:policy-rejected"
+	problemBusy     = "urn:signalbox:problem:busy"
 )
 
 func tryAgain(resp *http.Response) string {

@@ -20,6 +20,8 @@ import (
 
 	"signalbox/controller"
 	"signalbox/controller/api"
+	"signalbox/controller/recording"
+	"signalbox/controller/repo"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/probes/ingest"
@@ -30,12 +32,14 @@ import (
 
 // daemonOptions are what a daemon is made from.
 type daemonOptions struct {
-	policy    string // path
+	policy    string // path; or
+	git       gitOptions
 	data      string // folder of the durable state
 	listen    string
 	allowOpen bool // whether listening beyond loopback without authentication is allowed
 	mode      route.Mode
 	epoch     uint64 // of tables, where it is greater than the stored one
+	recording recordingOptions
 	logger    *slog.Logger
 	decided   func([]route.Decision)
 }
@@ -44,7 +48,9 @@ type daemonOptions struct {
 type daemon struct {
 	o        daemonOptions
 	store    *store.Store
+	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
+	recorder *recording.Recorder // nil: nothing is recorded
 	listener net.Listener
 	server   *http.Server
 }
@@ -55,7 +61,7 @@ func newDaemon(o daemonOptions) (*daemon, error) {
 		return nil, err
 	}
 	// The policy goes first: a bad one must not leave a folder behind.
-	if _, err := loadPolicy(o.policy); err != nil {
+	if err := checkSource(o); err != nil {
 		return nil, err
 	}
 	d := &daemon{o: o}
@@ -73,10 +79,20 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	registry := newRegistry()
+	if d.recorder, err = o.recording.open(o.logger, registry); err != nil {
+		return err
+	}
 	model := state.New()
-	d.control, err = controller.New(controller.Options{Store: d.store, Model: model, Load: func() (*policy.Policy, error) { return loadPolicy(o.policy) },
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided})
+	load, err := d.openSource(registry)
 	if err != nil {
+		return err
+	}
+	controls := controller.Options{Store: d.store, Model: model, Load: load,
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided}
+	if d.recorder != nil {
+		controls.Recorder = d.recorder
+	}
+	if d.control, err = controller.New(controls); err != nil {
 		return err
 	}
 	handler, err := d.handler(model, registry)
@@ -127,8 +143,9 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: d.control, Reloader: d.control,
-		Events: events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
+	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: sourced{d.control, d.git}, Reloader: d.control,
+		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
+		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
 }
 
@@ -157,7 +174,7 @@ func (d *daemon) address() string { return d.listener.Addr().String() }
 const stopWithin = 5 * time.Second
 
 // run serves and decides until ctx is done: the server stops first, so that nothing taken in is lost, then the loop,
-// then the store.
+// then the recording of it, then the store.
 func (d *daemon) run(ctx context.Context) error {
 	defer d.close()
 	g, gctx := errgroup.WithContext(ctx)
@@ -173,7 +190,17 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return d.control.Run(loop) })
+	recorded, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stopRecording()
+		return d.control.Run(loop)
+	})
+	if d.git != nil {
+		g.Go(func() error { return d.git.Run(gctx) })
+	}
+	if d.recorder != nil {
+		g.Go(func() error { return d.recorder.Run(recorded) })
+	}
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -13,6 +14,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"signalbox/probes/ingest"
 	"signalbox/rules/policy"
@@ -177,7 +181,7 @@ func TestEveryMetricInTheDocsIsExposed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	exposed := string(scrape(t, d))
+	exposed := string(scrape(t, d)) + exposedByGit(t, d.o)
 	for path, text := range documents(t) {
 		for _, name := range metric.FindAllString(text, -1) {
 			if !strings.Contains(exposed, "# TYPE "+name+" ") {
@@ -185,6 +189,19 @@ func TestEveryMetricInTheDocsIsExposed(t *testing.T) {
 			}
 		}
 	}
+}
+
+// exposedByGit is what /metrics answers of a policy in a repository, which nobody asks here.
+func exposedByGit(t *testing.T, o daemonOptions) string {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	o.git.url = "file:///nowhere"
+	if _, err := newRepo(o, func(context.Context) error { return nil }, r); err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return rec.Body.String()
 }
 
 // scrape is what /metrics answers.

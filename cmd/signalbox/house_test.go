@@ -25,9 +25,13 @@ var arrows = map[string][]string{
 	"probes":         {"rules/route"},
 	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario", "controller/store", "controller/state"},
 	// Leaves of the controller: rules, never each other.
-	"controller/api":   {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
-	"controller/state": {"rules/route"},
-	"controller/store": {"rules/route"},
+	"controller/api":       {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
+	"controller/recording": {"rules/route"},
+	"controller/repo":      {"rules/policy"},
+	"controller/state":     {"rules/route"},
+	"controller/store":     {"rules/route"},
+	// Stories are played in a scenario.
+	"rules/scenario/story": {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario"},
 }
 
 // testArrows are those that only test files may have beside them.

@@ -59,17 +59,21 @@ func policyFiles(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		name := e.Name()
-		ext := filepath.Ext(name)
-		if e.IsDir() || strings.HasPrefix(name, ".") || strings.HasSuffix(strings.TrimSuffix(name, ext), ".test") {
-			continue
-		}
-		if ext == ".yml" || ext == ".yaml" || ext == ".json" {
-			names = append(names, filepath.Join(dir, name))
+		if !e.IsDir() && isPolicyFile(e.Name()) {
+			names = append(names, filepath.Join(dir, e.Name()))
 		}
 	}
 	sort.Strings(names)
 	return names, nil
+}
+
+// isPolicyFile reports whether a file in the folder of a policy is part of it, by its name.
+func isPolicyFile(name string) bool {
+	ext := filepath.Ext(name)
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(strings.TrimSuffix(name, ext), ".test") {
+		return false
+	}
+	return ext == ".yml" || ext == ".yaml" || ext == ".json"
 }
 
 // loadPolicy reads and parses the policy at path, and names its revision: the git commit where the files are in a clean

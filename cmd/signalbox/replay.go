@@ -2,201 +2,113 @@ package main
 
 import (
 	"bufio"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
-	"signalbox/probes/ingest"
 	"signalbox/rules/decide"
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 	"signalbox/rules/scenario"
 	"signalbox/rules/signal"
 )
 
 func newReplay() *cobra.Command {
-	var path, output string
-	var mode route.Mode
-	var stats bool
+	var q replayQuery
 	c := &cobra.Command{
-		Use:   "replay --policy DIR EVENTS.ndjson[.gz|.zst]...",
+		Use:   "replay --policy DIR (EVENTS.ndjson[.gz|.zst]... | RECORDING_DIR)",
 		Short: "Print every decision that recorded observations would have led to",
 		Long: `Reads observations, one JSON object a line, in the order of the files, and prints every decision that the
 policy would have made, one JSON object a line, in the time of the observations and as fast as the machine
-can. The same files and the same policy give the same bytes. "-" reads standard input.`,
-		Example:           "  signalbox replay --policy examples/quickstart/policy events.ndjson.gz",
+can. The same files and the same policy give the same bytes. "-" reads standard input.
+
+Of the folder that signalbox run --recording.dir filled, it reads the recording: it judges when the daemon
+judged, and under the daemon's policy decides what the daemon decided. A recording that begins later than the
+daemon did is replayed from a state in which every route is active.
+
+With --against it prints only what another policy would have decided otherwise: which routes each of the two
+moved when, and for each time in which their tables differ, how many messages were submitted, how many of
+them the other table sends by another route, and what that costs.`,
+		Example: `  signalbox replay --policy examples/quickstart/policy events.ndjson.gz
+  signalbox replay --policy policy --since 24h --output text /var/lib/signalbox/recording
+  signalbox replay --policy policy --against candidate /var/lib/signalbox/recording`,
 		Args:              takes("EVENTS..."),
 		ValidArgsFunction: completeEvents,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := loadPolicy(path)
-			if err != nil {
-				return err
-			}
-			w := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
-			r := &replayer{in: cmd.InOrStdin(), out: w, text: output == "text"}
-			r.replay = scenario.NewReplay(p, signal.Options{}, mode, r.print)
-			if err := r.files(args); err != nil {
-				return errors.Join(err, w.Flush())
-			}
-			r.talk(cmd.ErrOrStderr(), stats)
-			return w.Flush()
-		},
 	}
-	addPolicy(c, &path)
-	addMode(c, &mode)
-	addChoice(c, &output, "output", "how to print decisions: json, one a line, or text", "json", "text", "json")
-	c.Flags().BoolVar(&stats, "stats", false, "say on standard error what was read and how fast")
+	addPolicy(c, &q.policy)
+	addMode(c, &q.mode)
+	c.Flags().StringVar(&q.against, "against", "", "print what this other policy would have decided otherwise")
+	_ = c.RegisterFlagCompletionFunc("against", completePolicy) // the flag is there
+	addChoice(c, &q.output, "output", "how to print decisions: json, one a line, or text; with --against text, unless json is asked for", "json", "text", "json")
+	c.Flags().BoolVar(&q.stats, "stats", false, "say on standard error what was read and how fast")
+	bounds := addWindow(c)
+	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if q.window, err = bounds(time.Now()); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("against") {
+			return q.comparison(cmd, args)
+		}
+		return q.decisions(cmd, args)
+	}
 	return c
 }
 
-// replayer reads files into a replay and prints what it decides.
-type replayer struct {
-	replay  *scenario.Replay
-	joiner  *ingest.Joiner
-	in      io.Reader // standard input
-	out     *bufio.Writer
-	text    bool
-	err     error
-	events  int
-	refused int
-	first   *ingest.Refusal
-	unknown map[route.ID]int // observations of routes that the policy does not have
-	printed int              // decisions
-	took    time.Duration
+// replayQuery is what the command replay was asked.
+type replayQuery struct {
+	policy  string
+	against string // the other policy; "" where there is none
+	mode    route.Mode
+	output  string
+	stats   bool
+	window  window
 }
 
-func (r *replayer) files(names []string) error {
-	var err error
-	if r.joiner, err = ingest.NewJoiner(ingest.JoinerOptions{}); err != nil {
-		return err
-	}
-	r.unknown = map[route.ID]int{}
-	began := time.Now()
-	for _, name := range names {
-		if err := r.file(name); err != nil {
-			return wrong("", fmt.Errorf("replay %s: %w", name, cause(err)))
-		}
-	}
-	r.replay.End()
-	r.took = time.Since(began)
-	return r.err
-}
-
-func (r *replayer) file(name string) error {
-	in, closeIn, err := openEvents(name, r.in)
+// decisions prints what one policy would have decided.
+func (q *replayQuery) decisions(cmd *cobra.Command, args []string) error {
+	p, err := loadPolicy(q.policy)
 	if err != nil {
 		return err
 	}
-	defer closeIn()
-	d := ingest.NewDecoder(in, ingest.DecoderOptions{})
-	var o route.Observation
-	for r.err == nil {
-		_, err := d.Next(&o)
-		var refusal *ingest.Refusal
-		switch {
-		case err == io.EOF:
-			return nil
-		case errors.As(err, &refusal):
-			r.refuse(refusal)
-		case err != nil:
-			return err
-		default:
-			r.events++
-			if r.known(&o) {
-				r.joiner.Join(&o, r.replay.Observe)
-			}
-		}
+	out := &journalPrinter{out: bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16), text: q.output == "text", since: q.window.since}
+	replay := scenario.NewReplay(p, signal.Options{}, q.mode, out.print)
+	r := &reading{to: replay, policies: []*policy.Policy{p}, in: cmd.InOrStdin(), window: q.window, stop: out.failed}
+	if err := errors.Join(r.read(args), out.err); err != nil {
+		return errors.Join(err, out.out.Flush())
 	}
-	return nil
+	r.talk(cmd.ErrOrStderr(), q.stats)
+	return out.out.Flush()
 }
 
-func (r *replayer) refuse(f *ingest.Refusal) {
-	if r.refused++; r.refused == 1 {
-		first := *f
-		r.first = &first
-	}
+// journalPrinter prints decisions.
+type journalPrinter struct {
+	out   *bufio.Writer
+	text  bool
+	since time.Time // earlier ones are not printed
+	err   error
 }
 
-// known reports whether the policy has the route that an observation is about; the daemon refuses the others too.
-func (r *replayer) known(o *route.Observation) bool {
-	if o.Route == "" || r.replay.Engine().Policy.Route(o.Route) != nil {
-		return true
-	}
-	r.unknown[o.Route]++
-	return false
-}
+func (p *journalPrinter) failed() error { return p.err }
 
-// openEvents opens a file of observations, plain or compressed by the ending of its name; "-" is standard input.
-func openEvents(name string, stdin io.Reader) (io.Reader, func(), error) {
-	if name == "-" {
-		return stdin, func() {}, nil
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	switch {
-	case strings.HasSuffix(name, ".gz"):
-		z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<18))
-		if err != nil {
-			f.Close()
-			return nil, nil, err
-		}
-		return z, func() { z.Close(); f.Close() }, nil
-	case strings.HasSuffix(name, ".zst"):
-		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			f.Close()
-			return nil, nil, err
-		}
-		return z, func() { z.Close(); f.Close() }, nil
-	}
-	return f, func() { f.Close() }, nil
-}
-
-func (r *replayer) print(o decide.Outcome) {
+func (p *journalPrinter) print(o decide.Outcome) {
 	for i := range o.Decisions {
-		d := &o.Decisions[i]
-		r.printed++
-		if r.text {
-			_, r.err = fmt.Fprintln(r.out, decisionLine(d))
-		} else if data, err := json.Marshal(d); err != nil {
-			r.err = err
-		} else {
-			_, r.err = r.out.Write(append(data, '\n'))
-		}
-		if r.err != nil {
-			return
+		if d := &o.Decisions[i]; p.err == nil && !d.Time.Before(p.since) {
+			p.err = p.decision(d)
 		}
 	}
 }
 
-// talk says what the decisions do not: lines that were left out, and the speed.
-func (r *replayer) talk(w io.Writer, stats bool) {
-	if r.first != nil {
-		fmt.Fprintf(w, "signalbox: %s refused; the first: %v\n", plural(r.refused, "line"), r.first)
+func (p *journalPrinter) decision(d *route.Decision) error {
+	if p.text {
+		_, err := fmt.Fprintln(p.out, decisionLine(d))
+		return err
 	}
-	for _, id := range sortedIDs(r.unknown) {
-		fmt.Fprintf(w, "signalbox: %s of route %q left out: the policy does not have it%s\n", plural(r.unknown[id], "observation"), id, meant(string(id), r.routes()))
+	data, err := json.Marshal(d)
+	if err == nil {
+		_, err = p.out.Write(append(data, '\n'))
 	}
-	if stats {
-		fmt.Fprintf(w, "signalbox: %d events in %s: %.0f events/s\n", r.events, r.took.Round(time.Millisecond), float64(r.events)/r.took.Seconds())
-	}
-}
-
-// routes are the routes of the policy.
-func (r *replayer) routes() []string {
-	p := r.replay.Engine().Policy
-	ids := make([]string, len(p.Routes))
-	for i := range p.Routes {
-		ids[i] = string(p.Routes[i].ID)
-	}
-	return ids
+	return err
 }

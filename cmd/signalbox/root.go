@@ -72,7 +72,7 @@ every one that was not made says what held it.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(stderr), newReplay(), newCheck(), newSchema(), newVersion())
+	root.AddCommand(newRun(stderr), newReplay(), newTest(), newPlan(), newCheck(), newSchema(), newVersion())
 	root.AddCommand(newRoutes(), newExplain(), newHistory(), newDemo())
 	return root
 }

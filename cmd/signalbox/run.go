@@ -15,14 +15,22 @@ func newRun(stderr io.Writer) *cobra.Command {
 	var o daemonOptions
 	var level, format string
 	c := &cobra.Command{
-		Use:   "run --policy DIR",
+		Use:   "run --policy DIR | --policy.git.url URL",
 		Short: "Watch routes, decide, and serve the table",
 		Long: `Runs signalbox: takes observations at /events and /receipts, judges every route every five seconds, decides
 by the policy, keeps state in the data folder, and serves the table at /routes. SIGHUP or POST /-/reload
-reads the policy again; a bad policy is refused whole and the old one stays.`,
-		Example: "  signalbox run --policy examples/quickstart/policy --data /var/lib/signalbox",
-		Args:    takes(),
+reads the policy again; a bad policy is refused whole and the old one stays.
+
+The policy lies in a folder, or in a git repository that is looked at every minute; there the commit is its
+revision, and the last good commit is kept in the data folder for when the repository is away.`,
+		Example: `  signalbox run --policy examples/quickstart/policy --data /var/lib/signalbox
+  signalbox run --policy.git.url https://git.example.org/sms/policy.git --policy.git.keys allowed_signers`,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := onePolicy(cmd, o.policy, o.git); err != nil {
+				return err
+			}
+			o.git.ctx = cmd.Context
 			if o.logger, err = newLogger(stderr, level, format); err != nil {
 				return err
 			}
@@ -42,10 +50,12 @@ reads the policy again; a bad policy is refused whole and the old one stays.`,
 	}
 	f := c.Flags()
 	addPolicy(c, &o.policy)
+	addGit(c, &o.git)
 	f.StringVar(&o.data, "data", "signalbox-data", "the folder of the durable state; made where there is none")
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP")
 	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
 	addMode(c, &o.mode)
+	addRecording(c, &o.recording)
 	f.Uint64Var(&o.epoch, "epoch", 0, "begin a new epoch of tables, greater than the one that senders hold: after state was lost or restored")
 	addChoice(c, &level, "log.level", "the least that is logged: debug, info, warn or error", "info", "debug", "info", "warn", "error")
 	addChoice(c, &format, "log.format", "how it is logged: logfmt or json", "logfmt", "logfmt", "json")

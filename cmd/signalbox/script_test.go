@@ -28,6 +28,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"signalbox/controller/api"
+	"signalbox/controller/recording"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/probes/ingest"
@@ -48,13 +49,17 @@ func TestMain(m *testing.M) {
 // use beyond testscript's own commands:
 //
 //	incident FILE        writes the recording of the incident; .gz and .zst compress it
-//	serve DIR SECONDS    serves the incident under the policy DIR as it stands after so many seconds, at SIGNALBOX_SERVER
+//	record DIR           writes the incident as a daemon would have recorded it
+//	serve DIR SECONDS [RECORDING] serves the incident under the policy DIR as it stands after so many seconds, at
+//	                     SIGNALBOX_SERVER, with a recording or without one
 //	serve-cold           serves a signalbox that has no table yet, at SIGNALBOX_SERVER
 //	serve-other          serves what is no signalbox, at SIGNALBOX_SERVER
 //	wait-ready           waits until the daemon at SIGNALBOX_SERVER is ready
-//	post PATH STATUS     posts to the daemon, wants the status, and prints the answer
+//	post PATH STATUS [FILE] posts a file, or nothing, to the daemon, wants the status, and prints the answer
+//	wait-recorded DIR N  waits until N lines of a recording can be read
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
+//	well-formed FILE     wants the file to be XML
 //
 // The folder policy has the policy of the incident. LISTEN is a free address, and SIGNALBOX_SERVER the URL of it, until a
 // command serves elsewhere.
@@ -66,14 +71,17 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"incident":    writeIncident,
-			"serve":       serveIncident,
-			"serve-cold":  serveCold,
-			"serve-other": serveOther,
-			"exits":       exits,
-			"wait-ready":  waitReady,
-			"post":        post,
-			"valid-json":  validJSON,
+			"incident":      writeIncident,
+			"record":        recordIncident,
+			"serve":         serveIncident,
+			"serve-cold":    serveCold,
+			"serve-other":   serveOther,
+			"exits":         exits,
+			"wait-ready":    waitReady,
+			"post":          post,
+			"wait-recorded": waitRecorded,
+			"valid-json":    validJSON,
+			"well-formed":   wellFormed,
 		},
 	})
 }
@@ -169,19 +177,71 @@ func writeIncident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, w.Close()))
 }
 
+// recordIncident records the incident as a daemon would that takes everything at once.
+func recordIncident(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: record DIR")
+	}
+	r, err := recording.New(recording.Options{Dir: ts.MkAbs(args[0])})
+	ts.Check(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	ts.Check(incidentTo(r))
+	cancel()
+	ts.Check(<-ended)
+}
+
+// incidentTo hands the incident to a recorder.
+func incidentTo(r *recording.Recorder) error {
+	joiner, err := ingest.NewJoiner(ingest.JoinerOptions{})
+	if err != nil {
+		return err
+	}
+	r.Begin(route.Mark{Note: route.NoteStart, At: incidentBegins}, nil)
+	d := ingest.NewDecoder(bytes.NewReader(incident()), ingest.DecoderOptions{})
+	next := incidentBegins
+	var batch []route.Observation
+	for {
+		var o route.Observation
+		if _, err := d.Next(&o); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		for ; next.Before(o.Time); next = next.Add(signal.Tick) {
+			r.Took(batch, next)
+			r.Mark(route.Mark{Note: route.NoteRound, At: next})
+			batch = batch[:0]
+		}
+		joiner.Join(&o, func(o *route.Observation) { batch = append(batch, *o) })
+	}
+}
+
 // toldIncident is the incident as a server tells it: all that is real, at a moment that does not move.
 type toldIncident struct {
 	*state.Model
-	at      time.Time
-	policy  *policy.Policy
-	world   route.World
-	signals []route.Signals
+	at     time.Time
+	policy *policy.Policy
+	world  route.World
+	seen   decide.Seen
 }
 
 // Explain is the controller's.
 func (s *toldIncident) Explain(id route.ID, l route.Lane) (any, bool) {
-	return decide.Explain(s.policy, s.world, s.signals, l, id)
+	return decide.Explain(s.policy, s.world, s.seen, l, id)
 }
+
+// past is the incident as the planner sees it.
+type past struct{ *toldIncident }
+
+// Plan is the controller's.
+func (s past) Plan(candidate *policy.Policy) (decide.Planned, error) {
+	return decide.Plan(s.policy, candidate, s.world, s.seen, s.at.Add(signal.Tick), decide.Options{}), nil
+}
+
+// Policy is the one in force.
+func (s past) Policy() *policy.Policy { return s.policy }
 
 // clock says by the header Date what time it is.
 func (s *toldIncident) clock(h http.Handler) http.Handler {
@@ -222,12 +282,12 @@ func tellIncident(p *policy.Policy, journal *store.Store, lasts time.Duration) (
 	}
 	last := replay.Engine().Round(end, false)
 	keep(last)
-	return &toldIncident{Model: model, at: end, policy: p, world: last.World, signals: last.Signals}, failed
+	return &toldIncident{Model: model, at: end, policy: p, world: last.World, seen: decide.Seen{Signals: last.Signals, Wide: last.Wide}}, failed
 }
 
 func serveIncident(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: serve DIR SECONDS")
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: serve DIR SECONDS [RECORDING]")
 	}
 	lasts, err := time.ParseDuration(args[1] + "s")
 	ts.Check(err)
@@ -239,7 +299,11 @@ func serveIncident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { journal.Close() })
 	s, err := tellIncident(p, journal, lasts)
 	ts.Check(err)
-	handler, err := api.New(api.Options{Tables: s, Journal: journal, Explainer: s})
+	plans := &planner{control: past{s}, within: planWithin}
+	if len(args) == 3 {
+		plans.recording = ts.MkAbs(args[2])
+	}
+	handler, err := api.New(api.Options{Tables: s, Journal: journal, Explainer: s, Planner: plans})
 	ts.Check(err)
 	serveAt(ts, s.clock(handler))
 }
@@ -303,16 +367,50 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func post(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: post PATH STATUS")
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: post PATH STATUS [FILE]")
 	}
-	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+args[0], "", nil)
+	kind, body := "", ""
+	if len(args) == 3 {
+		body = ts.ReadFile(args[2])
+		kind = "application/json"
+		if strings.HasSuffix(args[2], ".ndjson") {
+			kind = "application/x-ndjson"
+		}
+	}
+	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+args[0], kind, strings.NewReader(body))
 	ts.Check(err)
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
 	if !strings.HasPrefix(resp.Status, args[1]) {
 		ts.Fatalf("got %s, want %s", resp.Status, args[1])
+	}
+}
+
+// waitRecorded asks again and again, as the recording says nothing.
+func waitRecorded(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for deadline := time.After(20 * time.Second); ; {
+		found, err := recording.Segments(ts.MkAbs(args[0]))
+		ts.Check(err)
+		n := 0
+		for _, s := range found {
+			r, err := recording.Open(s.Path)
+			ts.Check(err)
+			data, err := io.ReadAll(r)
+			ts.Check(errors.Join(err, r.Close()))
+			n += bytes.Count(data, []byte("\n"))
+		}
+		if n >= want {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%d lines were recorded in time, want %d", n, want)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 

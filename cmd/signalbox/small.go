@@ -8,15 +8,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/rules/policy"
+	"signalbox/rules/scenario/story"
 )
 
 func newSchema() *cobra.Command {
+	schemas := map[string]func() []byte{"policy": policy.Schema, "story": story.Schema}
+	kinds := []string{"policy", "story"}
 	return &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON Schema of policies, for editors",
-		Args:  takes(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), string(policy.Schema()))
+		Use:       "schema [policy|story]",
+		Short:     "Print the JSON Schema of policies or of stories, for editors",
+		Args:      takes("[policy|story]"),
+		ValidArgs: kinds,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			schema := schemas[kinds[0]]
+			if len(args) > 0 {
+				if schema = schemas[args[0]]; schema == nil {
+					return wrong(seeHelp(cmd), fmt.Errorf("schema: want %s, got %q%s", either(kinds), args[0], meant(args[0], kinds)))
+				}
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), string(schema()))
 			return err
 		},
 	}

@@ -22,6 +22,7 @@ type Options struct {
 	Senders   Senders
 	Reloader  Reloader
 	Policy    Policy
+	Planner   Planner
 
 	Events   http.Handler // POST /events
 	Receipts http.Handler // GET and POST /receipts/{format}
@@ -100,6 +101,7 @@ func (a *api) endpoints() []endpoint {
 		endpoint{"GET", "/api/v1/decisions/{id}", "decision", a.getDecision})
 	add(a.Explainer != nil, endpoint{"GET", "/api/v1/explain", "explain", a.getExplain})
 	add(a.Policy != nil, endpoint{"GET", "/api/v1/policy", "policy", a.getPolicy})
+	add(a.Planner != nil, endpoint{"POST", "/api/v1/policy/plan", "plan", a.postPlan})
 	add(a.Reloader != nil, endpoint{"POST", "/-/reload", "reload", a.postReload})
 	return append(all, a.mounts()...)
 }

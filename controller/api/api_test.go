@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 
 	"github.com/klauspost/compress/zstd"
@@ -117,6 +118,9 @@ type fakes struct {
 	full      error
 	journal   error
 	reload    error
+	files     []policy.File
+	since     time.Time
+	plan      error
 }
 
 func (f *fakes) Lanes() []LaneRow {
@@ -164,6 +168,14 @@ func (f *fakes) Senders() (all []Sender) {
 
 func (f *fakes) Reload(context.Context) error { return f.reload }
 
+func (f *fakes) Plan(ctx context.Context, files []policy.File, since time.Time) (any, error) {
+	if f.plan == context.Canceled {
+		<-ctx.Done()
+	}
+	f.files, f.since = files, since
+	return map[string]int{"files": len(files)}, f.plan
+}
+
 func (f *fakes) Status() PolicyStatus { return PolicyStatus{Revision: "git:3f2a91c"} }
 
 // world is an api with sources for everything, warm with generation 1-42.
@@ -189,7 +201,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) options() Options {
 	mount := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "mounted "+r.URL.Path) })
 	return Options{
-		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes,
+		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes,
 		Events: mount, Receipts: mount, Metrics: mount,
 		Registerer: w.registry, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}

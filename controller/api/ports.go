@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
 
@@ -41,10 +43,10 @@ type LaneRow = struct {
 
 // RouteRow is what was last judged of a route in a lane.
 type RouteRow = struct {
-	Route   route.ID      `json:"route"`
-	State   route.State   `json:"state"`
-	Signals route.Signals `json:"signals"`
-	Score   any           `json:"score,omitempty"` // 0..100 with its parts
+	Route   route.ID       `json:"route"`
+	State   route.State    `json:"state"`
+	Signals *route.Signals `json:"signals"`         // nil where there was nothing to judge of it
+	Score   any            `json:"score,omitempty"` // 0..100 with its parts
 }
 
 // Lanes gives what was last judged, all of one moment.
@@ -107,8 +109,19 @@ type PolicyStatus = struct {
 	LastError   string    `json:"last_error,omitempty"`   // why the last reload was refused; empty where it was not
 	LastErrorAt time.Time `json:"last_error_at,omitzero"` // when
 	Problems    []string  `json:"problems,omitempty"`     // all that was wrong with it, each with its place
-	Source      any       `json:"source,omitempty"`       // the active policy, as whoever read it writes it
+	Source      any       `json:"source,omitempty"`       // where it comes from, as whoever read it writes it
 }
+
+// Planner says what another policy would change.
+type Planner interface {
+	// Plan returns what becomes the JSON of the answer: what the policy in the files would change now, and what it would
+	// have decided over what was recorded since a moment. Where the files are no policy the error has a method
+	// Problems() []string. It is ErrBusy while another plan reads the recording.
+	Plan(ctx context.Context, files []policy.File, since time.Time) (any, error)
+}
+
+// ErrBusy is the answer of a Planner that does one thing at a time.
+var ErrBusy = errors.New("another plan reads the recording now")
 
 // Policy gives the status of the policy.
 type Policy interface {

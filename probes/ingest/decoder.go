@@ -48,7 +48,8 @@ func (r *Refusal) Error() string { return fmt.Sprintf("line %d: %s", r.Line, r.W
 
 // DecoderOptions are the choices of a Decoder.
 type DecoderOptions struct {
-	Source string // where not empty, it replaces the source that the lines name
+	Source   string // where not empty, it replaces the source that the lines name
+	Recorded bool   // the lines are those of a recording, joined and with marks; Mark says what each is
 }
 
 // Decoder reads observations from lines of JSON. It keeps nothing of a line but the fields of the observation, and
@@ -58,6 +59,8 @@ type Decoder struct {
 	in      *bufio.Reader
 	line    int
 	source  string
+	record  bool
+	mark    route.Mark // of the line that was read last, where they are recorded
 	scanner scanner
 	names   names
 	why     string // of the line being refused
@@ -67,13 +70,13 @@ type Decoder struct {
 // NewDecoder returns a decoder of r. It reads ahead of the line that it returns.
 func NewDecoder(r io.Reader, o DecoderOptions) *Decoder {
 	// Room for a line of maxLine and its line end; one that does not fit is too long.
-	return &Decoder{in: bufio.NewReaderSize(r, maxLine+2), source: o.Source}
+	return &Decoder{in: bufio.NewReaderSize(r, maxLine+2), source: o.Source, record: o.Recorded}
 }
 
 // Reset starts anew with another reader and keeps the buffer and the names that were seen.
 func (d *Decoder) Reset(r io.Reader, o DecoderOptions) {
 	d.in.Reset(r)
-	d.line, d.source = 0, o.Source
+	d.line, d.source, d.record, d.mark = 0, o.Source, o.Recorded, route.Mark{}
 }
 
 // Next reads the next line that is not empty into o and returns its number, from 1 on. The error is io.EOF at the end, a
@@ -143,7 +146,7 @@ func (d *Decoder) decode(b []byte, o *route.Observation) error {
 		d.want(fieldType, "submit, receipt, conversion, probe, heartbeat or baseline")
 		return d.refuse(ReasonType, d.why)
 	}
-	if !build(d, o) {
+	if !build(d, o) || d.record && !d.recorded(o) {
 		return d.refuse(ReasonField, d.why)
 	}
 	return nil

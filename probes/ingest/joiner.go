@@ -128,6 +128,7 @@ func (j *Joiner) advance(t int64) int64 {
 
 func (j *Joiner) join(o *route.Observation, now int64, emit func(*route.Observation)) {
 	h := identity(o.Route, o.Message)
+	o.Hash = h
 	s := &j.shards[h&uint64(len(j.shards)-1)]
 	s.mu.Lock()
 	out := s.join(o, h, now)
@@ -197,6 +198,7 @@ func identity(r route.ID, message string) uint64 {
 // lost is an entry that was forgotten.
 type lost struct {
 	key       route.Key
+	hash      uint64
 	submitted int64
 	open      bool // whether it was still open; nobody misses the others
 }
@@ -204,7 +206,7 @@ type lost struct {
 func (l *lost) observation(now int64) *route.Observation {
 	return &route.Observation{
 		Kind: route.KindLost, Time: fromNano(now), Submitted: fromNano(l.submitted),
-		Route: l.key.Route, Class: l.key.Class, Network: l.key.Network,
+		Route: l.key.Route, Class: l.key.Class, Network: l.key.Network, Hash: l.hash,
 	}
 }
 

@@ -32,12 +32,16 @@ const (
 	fieldCDF
 	fieldConversionCDF
 	fieldMessages
+	fieldAt    // of a recording only
+	fieldNote  // of a recording only
+	fieldFault // of a recording only
 	fieldOther // the number of fields, and every other name
 )
 
 var fieldNames = [fieldOther]string{
 	"type", "time", "id", "route", "class", "network", "result", "code", "latency", "status", "submit_time", "source",
 	"probe", "ok", "sent", "routes", "delivered", "failed", "conversion", "ages", "cdf", "conversion_cdf", "messages",
+	"at", "note", "fault",
 }
 
 // fieldOf is a switch over constants because the compiler turns it into comparisons by length, without hashing.
@@ -95,6 +99,12 @@ func rareFieldOf(name []byte) field {
 		return fieldConversionCDF
 	case "messages":
 		return fieldMessages
+	case "at":
+		return fieldAt
+	case "note":
+		return fieldNote
+	case "fault":
+		return fieldFault
 	}
 	return fieldOther
 }

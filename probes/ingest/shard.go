@@ -185,7 +185,7 @@ func (s *shard) forget() lost {
 	e := *s.ring.at(s.ring.first)
 	s.index.remove(e.hash, s.ring.first)
 	s.ring.pop()
-	l := lost{key: s.keys.of(e.key), submitted: e.submitted, open: e.open()}
+	l := lost{key: s.keys.of(e.key), hash: e.hash, submitted: e.submitted, open: e.open()}
 	s.keys.release(e.key)
 	if l.open {
 		s.stats.Open--

@@ -9,11 +9,14 @@ import (
 
 // Schema is the JSON Schema (draft 2020-12) of one file of a policy. It is made from the same tables that Parse reads,
 // and leaves out what this version does not support.
-func Schema() []byte {
-	s := policyShape.schema()
-	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	s["title"] = "signalbox policy"
-	b, err := json.MarshalIndent(s, "", "  ")
+func Schema() []byte { return policyShape.document("signalbox policy") }
+
+// document is the schema of a whole file.
+func (s *shape) document(title string) []byte {
+	m := s.schema()
+	m["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	m["title"] = title
+	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil { // maps, texts and numbers only
 		panic(fmt.Sprintf("policy: schema: %v", err))
 	}
@@ -21,6 +24,11 @@ func Schema() []byte {
 }
 
 func (s *shape) schema() map[string]any {
+	if s.orList != nil {
+		one := *s
+		one.orList = nil
+		return map[string]any{"description": s.doc, "anyOf": []any{one.schema(), s.orList.schema()}}
+	}
 	m := map[string]any{"description": s.doc}
 	if s.byDefault != "" {
 		m["default"] = s.defaultValue()
@@ -37,6 +45,8 @@ func (s *shape) schema() map[string]any {
 		m["type"], m["minimum"], m["maximum"] = "integer", s.min, s.max
 	case kindNumber:
 		m["type"], m["minimum"], m["maximum"] = "number", s.min, s.max
+	case kindTruth:
+		m["type"] = "boolean"
 	default:
 		s.textSchema(m)
 	}
@@ -74,6 +84,8 @@ var patterns = map[kind]string{
 	kindPercent:  `^[0-9]{1,3}(\.[0-9]{1,2}0*)?%$`,
 	kindRate:     rateRegexp.String(),
 	kindPrice:    priceRegexp.String(),
+	kindClock:    clockRegexp.String(),
+	kindDates:    `^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.\.[0-9]{4}-[0-9]{2}-[0-9]{2})?$`,
 }
 
 func (s *shape) textSchema(m map[string]any) {
@@ -89,6 +101,16 @@ func (s *shape) textSchema(m map[string]any) {
 		m["description"] = s.doc + " It can read " + signalNames() + "."
 	case s.kind == kindText:
 		m["minLength"], m["maxLength"] = 1, maxText
+		if s.pattern != "" {
+			m["pattern"] = s.pattern
+		}
+	case s.kind == kindRaw:
+		text := map[string]any{"type": "string", "minLength": 1, "maxLength": maxLine}
+		if s.pattern != "" {
+			text["pattern"] = s.pattern
+		}
+		delete(m, "type")
+		m["anyOf"] = []any{text, map[string]any{"type": "number"}}
 	default:
 		m["pattern"] = patterns[s.kind]
 	}

@@ -75,6 +75,21 @@ const (
 	FaultConfig                // our account: credentials or system type
 )
 
+var faultNames = [...]string{"route", "capacity", "message", "config"}
+
+// String is the fault in the words of a recording.
+func (f Fault) String() string { return faultNames[f] }
+
+// ParseFault reads a fault in the words of a recording; ok is false for any other word.
+func ParseFault(word string) (f Fault, ok bool) {
+	for i, name := range faultNames {
+		if name == word {
+			return Fault(i), true
+		}
+	}
+	return 0, false
+}
+
 // Observation is one fact. Which fields are set depends on Kind. After joining, a receipt or conversion carries the key
 // and the submit time of its message, so nothing that judges needs to remember messages.
 type Observation struct {
@@ -94,6 +109,7 @@ type Observation struct {
 	Class     Class
 	Network   Network // probe: "" where the probe concerns every network
 	Message   string  // message id; valid only until the observation has been joined
+	Hash      uint64  // of route and message id, set by joining; 0 where it has none
 	Code      string  // the carrier's error code, as it came
 	Probe     string  // probe: tcp, bind, enquire, submit, receipt, handset, http
 	Routes    []ID    // heartbeat: the routes that the source reports for

@@ -107,7 +107,7 @@ func (s *Sim) answers(f *flow, c *carried, o route.Observation, out outcome, h *
 	case out == outFailed:
 		o.Status = route.StatusFailed
 	}
-	o.Time = batched(o.Submitted.Add(back), h.Batch)
+	o.Time = batched(latest(o.Submitted.Add(back), h.Held), h.Batch)
 	s.at(o.Time, func() {
 		if !s.on(f, o.Route).health.Silenced {
 			receipt := o
@@ -119,6 +119,13 @@ func (s *Sim) answers(f *flow, c *carried, o route.Observation, out outcome, h *
 		converted.Kind, converted.Final, converted.Status = route.KindConversion, false, route.StatusUnknown
 		s.later(o.Submitted.Add(delay+conversionAfter), converted)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // batched is when the batch goes that a receipt due at a moment goes with.

@@ -19,6 +19,10 @@ type Engine struct {
 	World  route.World
 	Table  *route.Table
 	Mode   route.Mode // the most that may be done with any verdict; route.Act where it is empty
+
+	Signals []route.Signals      // as the last round judged them
+	Wide    []route.Signals      // the same over all lanes, where a rule judges by them
+	Force   func(*route.Signals) // changes signals before they are decided on; nil changes none
 }
 
 // Adopt makes p the policy in force at now. What it leads to is not yet part of the engine: it takes effect by Keep.
@@ -39,12 +43,34 @@ func (e *Engine) Use(p *policy.Policy) {
 // Round judges every lane at now. What it leads to is not yet part of the engine: it takes effect by Keep, so that a
 // caller can make it durable first.
 func (e *Engine) Round(now time.Time, hold bool) decide.Outcome {
-	return decide.Round(e.Policy, e.Book, e.World, now, decide.Options{Mode: e.Mode, Hold: hold})
+	var source decide.Source = e.Book
+	if e.Force != nil {
+		source = forced{e.Book, e.Force}
+	}
+	return decide.Round(e.Policy, source, e.World, now, decide.Options{Mode: e.Mode, Hold: hold})
+}
+
+// forced is a book whose signals are changed before they are decided on.
+type forced struct {
+	*signal.Book
+	change func(*route.Signals)
+}
+
+// Judge returns the signals as they were changed.
+func (f forced) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []route.Signals {
+	signals := f.Book.Judge(scope, asks, now)
+	for i := range signals {
+		f.change(&signals[i])
+	}
+	return signals
 }
 
 // Keep takes over what a round or an adoption led to.
 func (e *Engine) Keep(o decide.Outcome) {
 	e.World = o.World
+	if o.Signals != nil {
+		e.Signals, e.Wide = o.Signals, o.Wide
+	}
 	if o.Table != nil {
 		e.Table = o.Table
 	}

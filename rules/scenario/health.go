@@ -20,6 +20,7 @@ type Health struct {
 	Forged     bool          // receipts say delivered at once, whatever becomes of the messages
 	Delay      DelayCurve    // from submit to receipt
 	Silenced   bool          // receipts that would come now get lost on their way; the messages do not
+	Held       time.Time     // receipts that are due before that moment come at it; zero holds none
 	Batch      time.Duration // the carrier sends receipts in batches, every so often; 0 is at once
 	Latency    time.Duration // from a submit to its answer
 }

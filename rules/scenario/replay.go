@@ -9,12 +9,15 @@ import (
 	"signalbox/rules/signal"
 )
 
-// Replay decides over recorded observations in the time of the observations.
+// Replay decides over recorded observations: those that Observe gets in the time of the observations, and those that Take
+// gets as the daemon decided that took them, whose marks say when it judged. One replay gets only the ones or the others.
 type Replay struct {
 	engine  Engine
+	options signal.Options
 	now     time.Time // the latest time observed
 	next    time.Time // of the next round
 	started bool
+	known   []route.Observation // baselines from before a restart, until the first observation after it
 	emit    func(decide.Outcome)
 }
 
@@ -24,7 +27,7 @@ const idleRounds = 24 * 60 * 60 / 5
 
 // NewReplay returns a replay under policy p that hands each round which led to something to emit.
 func NewReplay(p *policy.Policy, o signal.Options, mode route.Mode, emit func(decide.Outcome)) *Replay {
-	r := &Replay{engine: Engine{Book: signal.New(o), Mode: mode}, emit: emit}
+	r := &Replay{engine: Engine{Book: signal.New(o), Mode: mode}, options: o, emit: emit}
 	r.engine.Use(p)
 	return r
 }
@@ -38,26 +41,42 @@ func (r *Replay) Observe(o *route.Observation) {
 		r.start(o.Time)
 	}
 	if o.Time.After(r.now) {
-		r.rounds(o)
+		r.rounds(o, true)
 		r.now = o.Time
 	}
 	r.engine.Book.Observe(o, r.now)
 }
 
+// Pass lets the time of an observation come that is not counted, judging the rounds that lie before it.
+func (r *Replay) Pass(o *route.Observation) {
+	if !r.started {
+		r.start(o.Time)
+	}
+	if o.Time.After(r.now) {
+		r.rounds(o, false)
+		r.now = o.Time
+	}
+}
+
 func (r *Replay) start(at time.Time) {
-	r.started, r.now = true, at
+	r.begin(at)
 	r.next = at.Truncate(signal.Tick).Add(signal.Tick)
+}
+
+// begin puts the policy in force.
+func (r *Replay) begin(at time.Time) {
+	r.started, r.now = true, at
 	r.keep(r.engine.Adopt(r.engine.Policy, at))
 }
 
-// rounds judges at every tick up to the time of o. The last of them knows that the source of o has got that far; those
-// before it, after a silence, know that it had not.
-func (r *Replay) rounds(o *route.Observation) {
+// rounds judges at every tick up to the time of o. With hear, the last of them knows that the source of o has got that
+// far; those before it, after a silence, know that it had not.
+func (r *Replay) rounds(o *route.Observation, hear bool) {
 	if gap := o.Time.Sub(r.next); gap > idleRounds*signal.Tick {
 		r.next = o.Time.Truncate(signal.Tick)
 	}
 	for !r.next.After(o.Time) {
-		if o.Time.Sub(r.next) < signal.Tick {
+		if hear && o.Time.Sub(r.next) < signal.Tick {
 			r.engine.Book.Hear(o, r.next)
 		}
 		r.round()
@@ -69,9 +88,9 @@ func (r *Replay) round() {
 	r.next = r.next.Add(signal.Tick)
 }
 
-// End judges the round that the last observation lies in.
+// End judges the round that the last observation lies in. What was taken is judged by its marks alone.
 func (r *Replay) End() {
-	if r.started {
+	if !r.next.IsZero() {
 		r.round()
 	}
 }

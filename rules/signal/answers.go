@@ -6,11 +6,11 @@ import (
 	"signalbox/rules/route"
 )
 
-// answers counts what a route answered to submits, over one to two minutes of its source's time.
+// answers counts what a route answered to submits, over one to two minutes of its source's time. It takes memory with the
+// first answer.
 type answers struct {
-	turn int64 // minute of now
-	now  answered
-	was  answered
+	turn int64 // minute of kept.now
+	kept *struct{ now, was answered }
 }
 
 type answered struct {
@@ -22,39 +22,57 @@ type answered struct {
 var latencyEdges = [...]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
 
 func (a *answers) note(o *route.Observation) {
+	if a.kept == nil {
+		a.kept = new(struct{ now, was answered })
+	}
 	a.rotate(floorDiv(o.Time.Unix(), 60))
-	a.now.all++
+	now := &a.kept.now
+	now.all++
 	switch {
 	case o.Result == route.TimedOut:
-		a.now.timeouts++
+		now.timeouts++
 	case o.Result == route.Refused && o.Fault == route.FaultCapacity:
-		a.now.throttled++
+		now.throttled++
 	case o.Result == route.Refused && o.Fault == route.FaultRoute:
-		a.now.refused++
+		now.refused++
 	}
 	if o.Latency > 0 {
-		a.now.latency[edge(latencyEdges[:], o.Latency.Seconds())]++
+		now.latency[edge(latencyEdges[:], o.Latency.Seconds())]++
 	}
 }
 
 // correct notes a second answer to a submit that has been noted.
 func (a *answers) correct(o *route.Observation) {
 	a.note(o)
-	if a.now.all > 1 {
-		a.now.all--
+	if a.kept.now.all > 1 {
+		a.kept.now.all--
 	}
 }
 
 func (a *answers) rotate(minute int64) {
-	switch {
-	case minute == a.turn, minute < a.turn && a.turn-minute <= answersBack:
+	last := a.turn
+	if minute == last || minute < last && last-minute <= answersBack {
 		return
-	case minute == a.turn+1:
-		a.was = a.now
-	default:
-		a.was = answered{}
 	}
-	a.now, a.turn = answered{}, minute
+	a.turn = minute
+	switch {
+	case a.kept == nil:
+		return
+	case minute == last+1:
+		a.kept.was = a.kept.now
+	default:
+		a.kept.was = answered{}
+	}
+	a.kept.now = answered{}
+}
+
+// shed gives the memory back where there are no answers, or nobody has asked for them for a day. It reports whether there
+// are none.
+func (a *answers) shed(now time.Time) bool {
+	if a.kept != nil && (a.kept.now.all == 0 && a.kept.was.all == 0 || now.Sub(time.Unix(60*a.turn, 0)) > keysAfter) {
+		a.kept = nil
+	}
+	return a.kept == nil
 }
 
 // answersBack is how far, in minutes, an answer may lie behind others; further back, the others came from a clock that
@@ -105,8 +123,10 @@ func submits(keys []*key, at time.Time, q route.Quality) route.Submit {
 	minute := floorDiv(at.Unix(), 60)
 	for _, k := range keys {
 		k.answers.rotate(minute)
-		sum.add(&k.answers.now)
-		sum.add(&k.answers.was)
+		if kept := k.answers.kept; kept != nil {
+			sum.add(&kept.now)
+			sum.add(&kept.was)
+		}
 	}
 	if sum.all == 0 {
 		s.Quality = route.Quality{Cause: "no submits in the last minute", Age: q.Age}

@@ -173,12 +173,15 @@ func (l *Learned) returned() float64 {
 	return sum
 }
 
+// acts reports whether the baseline rests on enough to judge by.
+func (l *Learned) acts() bool { return l.messages() >= messagesToAct && l.returned() >= deliveredToAct }
+
 // normal is what the baseline says, or nil while it rests on too little.
 func (l *Learned) normal(source string) *normal {
-	total := l.messages()
-	if total < messagesToAct || l.returned() < deliveredToAct {
+	if !l.acts() {
 		return nil
 	}
+	total := l.messages()
 	delivered, failed, converted := l.returned(), l.Failed, l.Converted
 	if l.Told != nil {
 		failed += l.ToldNow * l.Told.Failed
@@ -196,9 +199,42 @@ func (l *Learned) normal(source string) *normal {
 	return n
 }
 
+// carried is what the baseline knows in the form that observations tell it in, or nil where that is nothing.
+func (l *Learned) carried() *route.Baseline {
+	total, delivered := l.messages(), l.returned()
+	if !(total > 0 && delivered > 0) {
+		return nil
+	}
+	failed, converted := l.Failed, l.Converted
+	if l.Told != nil {
+		failed += l.ToldNow * l.Told.Failed
+		converted += l.ToldNow * l.Told.Delivered * l.Told.Conversion
+	}
+	receipts, conversions := l.receiptCurve(total), l.conversionCurve(total)
+	b := &route.Baseline{Delivered: delivered / total, Failed: failed / total, Ages: receipts.ages, CDF: rising(receipts.shares), Messages: total}
+	if !conversions.empty() {
+		b.Conversion = min(1, converted/delivered)
+		b.ConversionCDF = rising(onto(b.Ages, conversions))
+	}
+	if b.Check() != nil {
+		return nil // such as of messages that all came back and failed besides
+	}
+	return b
+}
+
+// rising is a copy of shares that never falls and never exceeds 1, which rounding may have made them do.
+func rising(shares []float64) []float64 {
+	out, last := make([]float64, len(shares)), 0.0
+	for i, s := range shares {
+		last = min(1, max(last, s))
+		out[i] = last
+	}
+	return out
+}
+
 // receiptCurve blends the ages learned with the ages told, by their messages.
 func (l *Learned) receiptCurve(total float64) curve {
-	learned := histogramCurve(receiptAges[:], l.Delivered[:])
+	learned := histogramCurve(receiptKnots, l.Delivered[:])
 	if l.Told == nil {
 		return learned
 	}
@@ -207,16 +243,20 @@ func (l *Learned) receiptCurve(total float64) curve {
 
 // conversionCurve is the same of conversions; it is empty where they are not reported.
 func (l *Learned) conversionCurve(total float64) curve {
-	learned := histogramCurve(conversionAges[:], l.ConvAges[:])
+	learned := histogramCurve(conversionKnots, l.ConvAges[:])
 	if l.Told == nil || len(l.Told.ConversionCDF) == 0 {
 		return learned
 	}
 	return blend(learned, newCurve(l.Told.Ages, l.Told.ConversionCDF), l.ToldNow/total)
 }
 
-// histogramCurve turns counts by age into a distribution, empty where there are none. What is older than the last edge is
-// taken to have come within an hour, which is when cohorts mature.
-func histogramCurve(edges, counts []float64) curve {
+// The knots of curves that are learned: the edges that their ages are counted by, and an hour, by which what is older than
+// the last edge is taken to have come, because that is when cohorts mature. All such curves share them.
+var receiptKnots, conversionKnots = append(receiptAges[:], 3600), append(conversionAges[:], 3600)
+
+// histogramCurve turns counts by age, the last of them of ages beyond the edges, into a distribution; it is empty where
+// there are none.
+func histogramCurve(knots, counts []float64) curve {
 	total := 0.0
 	for _, n := range counts {
 		total += n
@@ -224,12 +264,13 @@ func histogramCurve(edges, counts []float64) curve {
 	if !(total > 0) {
 		return curve{}
 	}
-	ages, shares, sum := slices.Clone(edges), make([]float64, 0, len(counts)), 0.0
-	for _, n := range counts[:len(edges)] {
+	shares, sum := make([]float64, len(knots)), 0.0
+	for i, n := range counts[:len(knots)-1] {
 		sum += n
-		shares = append(shares, sum/total)
+		shares[i] = sum / total
 	}
-	return newCurve(append(ages, 3600), append(shares, 1))
+	shares[len(knots)-1] = 1
+	return newCurve(knots, shares)
 }
 
 // blend is a curve on the knots of told: told by weight w, learned by the rest.

@@ -181,7 +181,7 @@ func TestTelling(t *testing.T) {
 		again := toldBaseline(5000)
 		again.Delivered = .6
 		b.Observe(tellObservation("acme", "234-15", again), epoch.Add(s.to))
-		if d := b.Judge(testLane, ask("acme"), epoch.Add(s.to))[0].Delivery; !d.Known || d.Baseline != .6 {
+		if d := b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(s.to))[0].Delivery; !d.Known || d.Baseline != .6 {
 			t.Errorf("got %+v", d)
 		}
 	})
@@ -285,6 +285,42 @@ func TestRestoredBaselinesJudgeTheSame(t *testing.T) {
 	}
 	if last := a[len(a)-2]; !last.Delivery.Known || last.Delivery.Evidence < enough {
 		t.Errorf("the incident is not found: %+v", last.Delivery)
+	}
+}
+
+// What a recording carries of what was learned says the same, and never replaces what is known.
+func TestCarriedBaselinesSayTheSame(t *testing.T) {
+	learnt := traffic{rate: 2, to: 95 * time.Minute, source: "node", seed: 12, converts: true}
+	first := newBook()
+	play(first, merged(learnt.events(), tellEvents("bolt")), ask("acme", "bolt"), learnt.to, nil)
+	carried := first.Carried()
+	b := newBook()
+	for i := range carried {
+		b.Carry(&carried[i])
+	}
+	got, want := b.Baselines(), first.Baselines()
+	if len(carried) != 2 || len(got) != len(want) {
+		t.Fatalf("got %d baselines of %d carried, want %d", len(got), len(carried), len(want))
+	}
+	for i := range want {
+		g, w := got[i].Baseline, want[i].Baseline
+		if got[i].Key != want[i].Key || got[i].Source != want[i].Source || !near(g.Delivered, w.Delivered) || !near(g.Failed, w.Failed) || !near(g.Conversion, w.Conversion) || !near(g.Messages, w.Messages) {
+			t.Errorf("got %+v\nwant %+v", got[i], want[i])
+		}
+		for _, age := range []float64{1, 5, 20, 90} {
+			gc, wc := newCurve(g.Ages, g.CDF), newCurve(w.Ages, w.CDF)
+			if !near(gc.at(age), wc.at(age)) {
+				t.Errorf("%v: got %v of receipts by %v s, want %v", got[i].Key, gc.at(age), age, wc.at(age))
+			}
+		}
+	}
+	other := carried[0]
+	worse := *other.Baseline
+	worse.Delivered = .3
+	other.Baseline = &worse
+	b.Carry(&other)
+	if !reflect.DeepEqual(b.Baselines(), got) {
+		t.Error("a carried baseline replaced one that was known")
 	}
 }
 

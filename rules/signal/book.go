@@ -11,11 +11,14 @@ import (
 	"signalbox/rules/route"
 )
 
+// Memory is how long cohorts are kept after their submits.
+const Memory = ringSpan * Tick
+
 // Tick is how often routes are judged, and the width of the youngest cohorts.
 const Tick = tickSeconds * time.Second
 
 // DefaultMaxKeys bounds the keys of a Book.
-const DefaultMaxKeys = 100_000
+const DefaultMaxKeys = 500_000
 
 // Options of a Book. Zero fields mean the documented defaults.
 type Options struct {
@@ -28,17 +31,23 @@ type Book struct {
 	lanes    []route.Lane
 	waits    map[route.Class]time.Duration // receipt deadlines
 	keys     map[route.Key]*key
-	sorted   []*key           // the same in order; nil where keys came or went since
+	roll     roll             // the same in order
 	byLane   map[place][]*key // by network
 	crowds   map[place]*crowds
+	live     map[route.Lane]*live
+	serving  map[pool]int // indices of lanes by the class and network that they were found for
 	routes   map[route.ID]*account
 	sources  map[string]*source
-	swept    time.Time          // when what is no longer needed was last forgotten
-	changed  map[route.Key]bool // baselines changed since the last Changed
-	pools    map[pool]*normal   // baselines of pools of keys, as of the minute poolsAt
-	poolsAt  int64              // in minutes since the Unix epoch
-	troubled map[place]int64    // tick of the last trouble of routes that are out
-	subjects []*subject         // reused from lane to lane
+	swept    time.Time  // when what is no longer needed was last forgotten
+	sweeping *route.Key // the key from which the sweep goes on; nil where it is done
+	round    time.Time  // of the last judgement
+	room     int        // keys that pools may still sum up in that round
+	changed  []*key     // keys whose baselines changed since the last Changed
+	pools    pools
+	newest   newest
+	troubled map[place]int64 // tick of the last trouble of routes that are out
+	subjects []*subject      // reused from lane to lane
+	filling  filling
 	stats    Stats
 }
 
@@ -52,10 +61,11 @@ type Stats struct {
 	Keys     int    // keys held
 }
 
-// place is one route in one lane.
+// place is one route in one lane, or on one network of it, or in all lanes.
 type place struct {
 	lane  route.Lane
 	route route.ID
+	wide  bool
 }
 
 // New returns an empty Book.
@@ -69,9 +79,10 @@ func New(o Options) *Book {
 		keys:     map[route.Key]*key{},
 		byLane:   map[place][]*key{},
 		crowds:   map[place]*crowds{},
+		live:     map[route.Lane]*live{},
+		serving:  map[pool]int{},
 		routes:   map[route.ID]*account{},
 		sources:  map[string]*source{},
-		changed:  map[route.Key]bool{},
 		troubled: map[place]int64{},
 	}
 }
@@ -80,7 +91,7 @@ func New(o Options) *Book {
 // message of a class may be without counting as silence. Cohorts are kept.
 func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Duration) {
 	b.lanes, b.waits = lanes, deadlines
-	b.byLane = map[place][]*key{}
+	b.byLane, b.live, b.serving = map[place][]*key{}, map[route.Lane]*live{}, map[pool]int{}
 	was := b.crowds
 	b.crowds = map[place]*crowds{}
 	for p, c := range was {
@@ -88,8 +99,11 @@ func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Durat
 			b.crowds[p] = c
 		}
 	}
-	for _, k := range b.sortedKeys() {
+	for _, k := range b.roll.sorted() {
 		b.place(k)
+		if k.live {
+			b.enliven(k)
+		}
 	}
 }
 
@@ -101,34 +115,24 @@ func (b *Book) deadline(c route.Class) time.Duration {
 	return b.waits[route.AnyClass]
 }
 
-func (b *Book) sortedKeys() []*key {
-	if b.sorted == nil {
-		b.sorted = make([]*key, 0, len(b.keys))
-		for _, k := range b.keys {
-			b.sorted = append(b.sorted, k)
+// serves is the index of the lane that serves a class and network, or -1 where none does.
+func (b *Book) serves(c route.Class, n route.Network) int {
+	i, known := b.serving[pool{c, n}]
+	if !known {
+		if i = route.Find(b.lanes, c, n); i >= 0 {
+			b.serving[pool{c, n}] = i
 		}
-		sort.Slice(b.sorted, func(i, j int) bool { return lessKey(b.sorted[i].id, b.sorted[j].id) })
 	}
-	return b.sorted
-}
-
-func lessKey(a, b route.Key) bool {
-	if a.Route != b.Route {
-		return a.Route < b.Route
-	}
-	if a.Class != b.Class {
-		return a.Class < b.Class
-	}
-	return a.Network < b.Network
+	return i
 }
 
 // placeOf is the place whose lane serves the key.
 func (b *Book) placeOf(k *key) (place, bool) {
-	i := route.Find(b.lanes, k.id.Class, k.id.Network)
+	i := b.serves(k.id.Class, k.id.Network)
 	if i < 0 {
 		return place{}, false
 	}
-	return place{b.lanes[i], k.id.Route}, true
+	return place{lane: b.lanes[i], route: k.id.Route}, true
 }
 
 // place files the key under the lane that serves it, keeping the keys of a place in order.
@@ -246,6 +250,7 @@ func (b *Book) submit(a *account, o *route.Observation, inTime bool, now time.Ti
 	if o.Result != route.Refused || o.Fault == route.FaultRoute {
 		k.crowds.note(tick)
 	}
+	b.stir(k)
 	switch {
 	case o.Result != route.Refused:
 		k.ring.bump(tick, fieldSubmitted)
@@ -264,6 +269,7 @@ func (b *Book) withdraw(o *route.Observation) {
 		return
 	}
 	k.answers.correct(o)
+	b.stir(k)
 	k.ring.drop(tickOf(o.Submitted), fieldSubmitted)
 	if o.Fault == route.FaultCapacity {
 		k.ring.bump(tickOf(o.Submitted), fieldThrottled)
@@ -292,15 +298,13 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		b.stats.Old++
 		return
 	}
+	b.stir(k)
 	if field == fieldConverted {
 		k.learnConversion(age, tick)
 		a.proof = true
 	} else {
 		a.proven = true
-		if k.arrived == nil {
-			k.arrived = &arrivals{}
-		}
-		k.arrived.note(tickOf(o.Time), tick)
+		k.arrive(tickOf(o.Time), tick)
 	}
 }
 
@@ -322,7 +326,7 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 	if k != nil {
 		return k
 	}
-	if len(b.lanes) > 0 && route.Find(b.lanes, id.Class, id.Network) < 0 {
+	if len(b.lanes) > 0 && b.serves(id.Class, id.Network) < 0 {
 		b.stats.Unserved++
 		return nil
 	}
@@ -331,8 +335,9 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 		return nil
 	}
 	k = &key{id: id, ring: newRing(tickOf(at))}
-	b.keys[id], b.sorted = k, nil
-	a.keys++
+	b.keys[id] = k
+	b.roll.add(k)
+	a.add(k)
 	b.place(k)
 	return k
 }

@@ -47,49 +47,93 @@ func rungOf(age int64, from int) int {
 	return from
 }
 
-// fill computes the cells of a key for the cohorts submitted before tick t and not before cut. Silence does not count of
-// messages younger than wait.
-func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
-	cells = cells[:0]
-	if k.ring.empty() {
-		return cells
-	}
-	rung, waitTicks := 0, ceilDiv(int64(wait), int64(Tick))
-	for tick := t - 1; tick >= cut && t-tick <= ringSpan; {
-		s := k.ring.slot(tick)
-		if s < 0 {
-			break
-		}
-		start, width := slotSpan(s, tick)
-		if start < cut {
-			break
-		}
-		rung = rungOf(t-1-tick, rung)
-		for len(cells) <= rung {
-			cells = append(cells, cell{from: start})
-		}
-		cells[rung].from = start
-		if n := k.ring.tally(s); n != (tally{}) {
-			age := t - start - width
-			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks, k.weigh(start, width))
-		}
-		tick = start - 1
-	}
-	for i := range cells {
-		cells[i].settle()
-	}
-	return cells
+// filling is the work of filling the cells of a key. It is reused from key to key, so that a key holds no tables.
+type filling struct {
+	cells    []cell
+	rung     int
+	judged   int64 // the tick that is judged
+	cut      int64 // messages of earlier ticks are not judged
+	refusals int64 // what failed of messages of earlier ticks does not count
+	silent   int64 // ticks; of messages younger silence does not count
+	normal   *normal
+	crowds   *crowds
+	together together
+	tally    tally
+	paced    paced // the receipt curve at today's pace
+	exact    paced // the receipt curve as learned
+	convert  paced // the conversion curve as learned
 }
 
-// slotSpan is where the cohort in slot s that holds a tick begins, and how many ticks it spans.
-func slotSpan(s int, tick int64) (start, width int64) {
-	switch {
-	case s < midOffset:
-		return tick, 1
-	case s < coarseOffset:
-		return tick - mod(tick, ticksPerMid), ticksPerMid
+// fill computes the cells of a key for the cohorts submitted before tick t and not before cut. Silence does not count of
+// messages younger than wait, and what failed does not of those submitted before refusals.
+func (k *key) fill(f *filling, cells []cell, t, cut, refusals int64, wait time.Duration) []cell {
+	if k.ring.empty() || t-1 > k.ring.head {
+		return cells[:0]
 	}
-	return tick - mod(tick, ticksPerTen), ticksPerTen
+	n := k.normal
+	f.cells, f.rung, f.judged, f.cut, f.refusals, f.silent, f.normal = cells[:0], 0, t, cut, refusals, ceilDiv(int64(wait), int64(Tick)), n
+	f.crowds, f.together = k.crowds, k.learned.Together
+	f.paced.of(&n.receipts, k.factor)
+	f.exact.of(&n.receipts, 1)
+	if n.conversion > 0 {
+		f.convert.of(&n.conversions, 1)
+	}
+	k.ring.tally(&f.tally)
+	f.ring(&k.ring)
+	for i := range f.cells {
+		f.cells[i].settle()
+	}
+	return f.cells
+}
+
+// ring fills the cells from the cohorts of a ring, from the youngest to the oldest.
+func (f *filling) ring(r *ring) {
+	newest := f.judged - 1
+	s := int(mod(newest, fineSlots))
+	for oldest := max(f.cut, r.head-fineSlots+1); newest >= oldest; newest-- {
+		f.cohort(s, newest, newest, 1)
+		s = before(s, fineSlots)
+	}
+	newest = f.wide(newest, ticksPerMid, midOffset, midSlots, r.midHead())
+	f.wide(newest, ticksPerTen, coarseOffset, coarseSlots, r.coarseHead())
+}
+
+// wide fills the cells from the n cohorts of width ticks that stand from slot offset on, of which head is the number of the
+// newest: those of tick newest and before. It returns the newest tick that is older than all of them.
+func (f *filling) wide(newest, width int64, offset, n int, head int64) int64 {
+	i := floorDiv(newest, width)
+	s := int(mod(i, int64(n)))
+	for ; i > head-int64(n); i-- {
+		start := i * width
+		if start < f.cut || f.judged-newest > ringSpan {
+			break
+		}
+		f.cohort(offset+s, start, newest, width)
+		newest, s = start-1, before(s, n)
+	}
+	return newest
+}
+
+// before is the one of n slots, which go round and round, that holds what came before slot s.
+func before(s, n int) int {
+	if s == 0 {
+		return n - 1
+	}
+	return s - 1
+}
+
+// cohort counts the cohort of a slot, of the ticks from start on; newest is the newest of them that no younger cohort holds.
+func (f *filling) cohort(s int, start, newest, width int64) {
+	f.rung = rungOf(f.judged-1-newest, f.rung)
+	for len(f.cells) <= f.rung {
+		f.cells = append(f.cells, cell{from: start})
+	}
+	c := &f.cells[f.rung]
+	c.from = start
+	if !f.tally.none(s) {
+		age := f.judged - start - width
+		f.count(c, s, pacedIndex(age, width), age >= f.silent, start >= f.refusals, f.weigh(start, width))
+	}
 }
 
 // weights are for how much each message of a cohort counts, 0..1, by what is asked of it: what its receipt says, whether
@@ -97,53 +141,59 @@ func slotSpan(s int, tick int64) (start, width int64) {
 type weights struct{ status, arrival, conversion float64 }
 
 // weigh weighs a cohort that begins at a tick.
-func (k *key) weigh(start, width int64) (w weights) {
-	t := &k.together
-	w.status = k.crowds.weight(start, width, t.Status)
+func (f *filling) weigh(start, width int64) (w weights) {
+	t := &f.together
+	w.status = f.crowds.weight(start, width, t.Status)
 	w.arrival, w.conversion = w.status, w.status
 	if t.Arrival != t.Status {
-		w.arrival = k.crowds.weight(start, width, t.Arrival)
+		w.arrival = f.crowds.weight(start, width, t.Arrival)
 	}
-	if k.convert != nil && t.Conversion != t.Status {
-		w.conversion = k.crowds.weight(start, width, t.Conversion)
+	if f.normal.conversion > 0 && t.Conversion != t.Status {
+		w.conversion = f.crowds.weight(start, width, t.Conversion)
 	}
 	return w
 }
 
-// count adds a cohort. Its age stands at an index of the paced shares; silence says whether it is old enough that
-// unanswered messages count.
-func (k *key) count(c *cell, n tally, index int, silence bool, w weights) {
-	submitted, ended := float64(n.submitted), float64(n.delivered+n.failed)
+// count adds the cohort of a slot. Its age stands at an index of the paced shares; silence says whether it is old enough
+// that unanswered messages count, and refusals whether failed ones do.
+func (f *filling) count(c *cell, s, index int, silence, refusals bool, w weights) {
+	delivered, lost, all := f.tally.delivered[s], f.tally.failed[s], f.tally.submitted[s]
+	if !refusals {
+		all, lost = all-min(all, lost), 0
+	}
+	submitted, ended := float64(all), float64(delivered+lost)
 	open := max(0, submitted-ended)
-	due, exact := float64(k.paced.shares[index]), float64(k.exact.shares[index])
+	due, exact := float64(f.paced.shares[index]), float64(f.exact.shares[index])
 	c.submitted += submitted
-	c.seenDelivered += float64(n.delivered)
-	c.seenFailed += float64(n.failed)
+	c.seenDelivered += float64(delivered)
+	c.seenFailed += float64(lost)
 	c.mature += ended + open*due
-	c.delivered += w.status * float64(n.delivered)
-	c.failed += w.status * float64(n.failed)
+	c.delivered += w.status * float64(delivered)
+	c.failed += w.status * float64(lost)
 	c.expected += w.status * submitted * exact
 	c.squares += w.status * submitted * exact * exact
 	if silence {
-		c.open += w.arrival * open
-		c.answered += w.arrival * ended
-		c.usual += w.arrival * (open + ended) * due * k.normal.arrival
-		c.due += w.arrival * open * due * k.normal.arrival
-		c.dueExact += w.arrival * open * exact * k.normal.arrival
+		open, ended = w.arrival*open, w.arrival*ended
+		c.open += open
+		c.answered += ended
+		c.usual += (open + ended) * due * f.normal.arrival
+		c.due += open * due * f.normal.arrival
+		c.dueExact += open * exact * f.normal.arrival
 	}
-	if k.convert != nil {
-		k.countConversions(c, n, index, w.conversion)
+	if f.normal.conversion > 0 {
+		f.conversions(c, s, submitted, float64(f.convert.shares[index]), w.conversion)
 	}
 }
 
-func (k *key) countConversions(c *cell, n tally, index int, weight float64) {
-	submitted, converted, reach := float64(n.submitted), float64(n.converted), float64(k.convert.shares[index])
+// conversions adds the conversions of a cohort of which a share should be back.
+func (f *filling) conversions(c *cell, s int, submitted, reach, weight float64) {
+	converted := float64(f.tally.converted[s])
 	rest := max(0, submitted-converted)
 	c.seenConverted += converted
 	c.seenReach += submitted * reach
 	c.converted += weight * converted
 	c.unconverted += weight * rest
-	c.convDue += weight * rest * reach * k.normal.conversion
+	c.convDue += weight * rest * reach * f.normal.conversion
 	c.reach += weight * submitted * reach
 	c.reachSq += weight * submitted * reach * reach
 }

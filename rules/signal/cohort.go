@@ -53,31 +53,32 @@ func saturate(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
 
 // The layout of a ring: cohorts of 5 s for ten minutes, of 1 min for the hour before, of 10 min for the six before that.
 const (
-	tickSeconds   = 5
-	fineSlots     = 120
-	midSlots      = 60
-	coarseSlots   = 36
-	ticksPerMid   = 12
-	ticksPerTen   = 120
-	midOffset     = fineSlots
-	coarseOffset  = fineSlots + midSlots
-	slots         = fineSlots + midSlots + coarseSlots
-	ringSpan      = fineSlots + midSlots*ticksPerMid + coarseSlots*ticksPerTen // ticks
-	narrowMaximum = math.MaxUint16
+	tickSeconds  = 5
+	fineSlots    = 120
+	midSlots     = 60
+	coarseSlots  = 36
+	ticksPerMid  = 12
+	ticksPerTen  = 120
+	midOffset    = fineSlots
+	coarseOffset = fineSlots + midSlots
+	slots        = fineSlots + midSlots + coarseSlots
+	ringSpan     = fineSlots + midSlots*ticksPerMid + coarseSlots*ticksPerTen // ticks
 )
 
-// ring holds the cohorts of one key: 216 of 26 bytes, or of 52 once one count has outgrown 16 bits. It takes memory when
-// the first message is counted, and gives it back when the last one has left.
+// ring holds the cohorts of one key. It takes memory when the first message is counted, and gives it back when the last
+// one has left.
 type ring struct {
-	head   int64 // tick of the newest cohort, in ticks since the Unix epoch
-	last   int64 // newest tick that something was counted in; 0 where nothing ever was
-	narrow *[slots][fields]uint16
-	wide   *[slots]Counts
+	head    int64 // tick of the newest cohort, in ticks since the Unix epoch
+	last    int64 // newest tick that something was counted in; 0 where nothing ever was
+	cohorts *cohorts
 }
+
+// cohorts are the three parts of a ring that is not empty.
+type cohorts struct{ fine, mid, coarse columns }
 
 func newRing(head int64) ring { return ring{head: head} }
 
-func (r *ring) empty() bool { return r.narrow == nil && r.wide == nil }
+func (r *ring) empty() bool { return r.cohorts == nil }
 
 // midHead is the newest minute whose cohorts have begun to leave the fine part.
 func (r *ring) midHead() int64 { return floorDiv(r.head-fineSlots, ticksPerMid) }
@@ -104,6 +105,17 @@ func (r *ring) slot(tick int64) int {
 	return -1
 }
 
+// part is the columns that a slot of a ring that is not empty stands in, how many cohorts they hold, and which it is.
+func (r *ring) part(s int) (c *columns, n, i int) {
+	switch {
+	case s < midOffset:
+		return &r.cohorts.fine, fineSlots, s
+	case s < coarseOffset:
+		return &r.cohorts.mid, midSlots, s - midOffset
+	}
+	return &r.cohorts.coarse, coarseSlots, s - coarseOffset
+}
+
 // bump adds one to a field of the cohort of a tick. It reports false where the cohort is no longer, or not yet, held.
 func (r *ring) bump(tick int64, field int) bool {
 	s := r.slot(tick)
@@ -111,114 +123,56 @@ func (r *ring) bump(tick int64, field int) bool {
 		return false
 	}
 	if r.empty() {
-		r.narrow, r.last = new([slots][fields]uint16), tick
+		r.cohorts, r.last = &cohorts{}, tick
 	}
 	r.last = max(r.last, tick)
-	if r.narrow != nil && r.narrow[s][field] < narrowMaximum {
-		r.narrow[s][field]++
-		return true
-	}
-	r.widen()
-	r.wide[s][field] = saturate(uint64(r.wide[s][field]) + 1)
+	c, n, i := r.part(s)
+	c.set(n, i, field, saturate(uint64(c.get(n, i, field))+1))
 	return true
 }
 
 // drop takes one from a field of the cohort of a tick, where there is one.
 func (r *ring) drop(tick int64, field int) {
 	s := r.slot(tick)
-	switch {
-	case s < 0 || r.empty():
-	case r.narrow != nil && r.narrow[s][field] > 0:
-		r.narrow[s][field]--
-	case r.wide != nil && r.wide[s][field] > 0:
-		r.wide[s][field]--
-	}
-}
-
-func (r *ring) widen() {
-	if r.wide != nil {
+	if s < 0 || r.empty() {
 		return
 	}
-	r.wide = new([slots]Counts)
-	for s := range r.narrow {
-		r.wide[s] = r.at(s)
+	c, n, i := r.part(s)
+	if count := c.get(n, i, field); count > 0 {
+		c.set(n, i, field, count-1)
 	}
-	r.narrow = nil
 }
 
 // at is what stands in a slot of a ring that is not empty.
 func (r *ring) at(s int) Counts {
-	if r.narrow == nil {
-		return r.wide[s]
-	}
-	var c Counts
-	for i, n := range r.narrow[s] {
-		c[i] = uint32(n)
-	}
-	return c
-}
-
-// tally is what of a cohort is judged.
-type tally struct{ submitted, delivered, failed, converted uint64 }
-
-// tally sums up a slot of a ring that is not empty.
-func (r *ring) tally(s int) (t tally) {
-	if r.narrow != nil {
-		c := &r.narrow[s]
-		t.submitted, t.failed, t.converted = uint64(c[fieldSubmitted]), uint64(c[fieldFailed]), uint64(c[fieldConverted])
-		for _, n := range c[fieldDelivered:] {
-			t.delivered += uint64(n)
-		}
-		return t
-	}
-	c := &r.wide[s]
-	t.submitted, t.failed, t.converted = uint64(c[fieldSubmitted]), uint64(c[fieldFailed]), uint64(c[fieldConverted])
-	for _, n := range c[fieldDelivered:] {
-		t.delivered += uint64(n)
-	}
-	return t
+	c, n, i := r.part(s)
+	return c.row(n, i)
 }
 
 // recent is how many messages were submitted in the ticks from..to, which must be so young that each has its own cohort.
 func (r *ring) recent(from, to int64) uint64 {
-	n := uint64(0)
+	sum := uint64(0)
 	for tick := from; tick < to && !r.empty(); tick++ {
 		if s := r.slot(tick); s >= 0 && s < midOffset {
-			n += r.tally(s).submitted
+			sum += uint64(r.cohorts.fine.get(fineSlots, s, fieldSubmitted))
 		}
 	}
-	return n
+	return sum
 }
 
 // merge adds counts to a slot.
-func (r *ring) merge(s int, c *Counts) {
-	if r.narrow != nil && !fits(r.at(s), c) {
-		r.widen()
-	}
-	if r.wide != nil {
-		r.wide[s].add(c)
-		return
-	}
-	for i := range c {
-		r.narrow[s][i] += uint16(c[i])
-	}
-}
-
-func fits(a Counts, b *Counts) bool {
-	for i := range a {
-		if uint64(a[i])+uint64(b[i]) > narrowMaximum {
-			return false
+func (r *ring) merge(s int, counts *Counts) {
+	c, n, i := r.part(s)
+	for field, count := range counts {
+		if count > 0 {
+			c.set(n, i, field, saturate(uint64(c.get(n, i, field))+uint64(count)))
 		}
 	}
-	return true
 }
 
 func (r *ring) clear(s int) {
-	if r.narrow != nil {
-		r.narrow[s] = [fields]uint16{}
-	} else {
-		r.wide[s] = Counts{}
-	}
+	c, n, i := r.part(s)
+	c.clear(n, i)
 }
 
 // take empties a slot and returns what stood there.
@@ -228,6 +182,15 @@ func (r *ring) take(s int) Counts {
 		r.clear(s)
 	}
 	return c
+}
+
+// slim gives back what busier times have left behind.
+func (r *ring) slim() {
+	if !r.empty() {
+		r.cohorts.fine.slim(fineSlots)
+		r.cohorts.mid.slim(midSlots)
+		r.cohorts.coarse.slim(coarseSlots)
+	}
 }
 
 // maturity is the age, in ticks, by which every cohort has left the middle part.
@@ -249,7 +212,7 @@ func (r *ring) advance(to int64, mature func(minute int64, c *Counts)) {
 		r.step(mature)
 	}
 	if gone {
-		r.head, r.narrow, r.wide = max(r.head, to), nil, nil
+		r.head, r.cohorts = max(r.head, to), nil
 	}
 }
 

@@ -32,6 +32,20 @@ func (m *model) bump(tick int64, field int, times uint32) {
 	c[field] += times
 }
 
+// drop takes one from a field of the cohort that a tick is in.
+func (m *model) drop(tick int64, field int) {
+	m.ring.drop(tick, field)
+	s, from := m.ring.slot(tick), int64(math.MaxInt64)
+	for other, n := range m.counts {
+		if n[field] > 0 && m.ring.slot(other) == s && s >= 0 {
+			from = min(from, other)
+		}
+	}
+	if n := m.counts[from]; n != nil {
+		n[field]--
+	}
+}
+
 // sum are the counts of a stretch of ticks, the end not in it.
 func (m *model) sum(from, to int64) (c Counts) {
 	for tick, n := range m.counts {
@@ -65,10 +79,17 @@ func (m *model) check(t *rapid.T) {
 		}
 		last = max(last, tick)
 	}
+	var sums tally
+	if !m.ring.empty() {
+		m.ring.tally(&sums)
+	}
 	for s := range want {
 		got := Counts{}
 		if !m.ring.empty() {
 			got = m.ring.at(s)
+		}
+		if c := &want[s]; sums.submitted[s] != uint64(c[fieldSubmitted]) || sums.failed[s] != uint64(c[fieldFailed]) || sums.converted[s] != uint64(c[fieldConverted]) || float64(sums.delivered[s]) != c.delivered() {
+			t.Fatalf("slot %d at head %d: tallied %d, %d, %d and %d of %v", s, m.ring.head, sums.submitted[s], sums.delivered[s], sums.failed[s], sums.converted[s], *c)
 		}
 		if got != want[s] {
 			t.Fatalf("slot %d at head %d: got %v, want %v", s, m.ring.head, got, want[s])
@@ -82,8 +103,8 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-// Whatever order messages and their receipts come in and however long the pauses are, a ring holds what a naive count
-// holds, cohort by cohort, and every minute matures once, whole.
+// Whatever order messages and their receipts come in, whatever is taken back and however long the pauses are, a ring holds
+// what a naive count holds, cohort by cohort, and every minute matures once, whole.
 func TestRingEqualsNaiveCount(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		head := rapid.Int64Range(-5000, 5000).Draw(t, "head")
@@ -102,7 +123,15 @@ func TestRingEqualsNaiveCount(t *testing.T) {
 			if _, done := m.matured[floorDiv(tick, ticksPerMid)]; done || m.ring.slot(tick) >= coarseOffset {
 				continue // too late to be learned; the counting of such is tested below
 			}
-			m.bump(tick, rapid.IntRange(0, fields-1).Draw(t, "field"), rapid.SampledFrom([]uint32{1, 1, 3, 70_000}).Draw(t, "times"))
+			field := rapid.IntRange(0, fields-1).Draw(t, "field")
+			switch rapid.IntRange(0, 5).Draw(t, "kind") {
+			case 0:
+				m.drop(tick, field)
+			case 1:
+				m.ring.slim()
+			default:
+				m.bump(tick, field, rapid.SampledFrom([]uint32{1, 1, 3, 254, 255, 256, 65_535, 70_000}).Draw(t, "times"))
+			}
 		}
 		m.check(t)
 	})
@@ -155,7 +184,7 @@ func TestRingGivesItsMemoryBack(t *testing.T) {
 func TestDropTakesOneBack(t *testing.T) {
 	r := newRing(10)
 	r.drop(10, fieldSubmitted) // nothing is there
-	for range narrowMaximum + 1 {
+	for range math.MaxUint16 + 1 {
 		r.bump(9, fieldSubmitted)
 	}
 	r.bump(10, fieldSubmitted)
@@ -164,47 +193,107 @@ func TestDropTakesOneBack(t *testing.T) {
 	}
 	r.drop(9, fieldSubmitted)
 	r.drop(11, fieldSubmitted)
-	if young, old := r.tally(r.slot(10)).submitted, r.tally(r.slot(9)).submitted; young != 0 || old != narrowMaximum {
+	if young, old := r.at(r.slot(10))[fieldSubmitted], r.at(r.slot(9))[fieldSubmitted]; young != 0 || old != math.MaxUint16 {
 		t.Errorf("got %d and %d", young, old)
 	}
 }
 
-func TestRingGrowsWideOnce(t *testing.T) {
+// A column widens by itself at each border, alone, and loses nothing.
+func TestColumnsWiden(t *testing.T) {
 	r := newRing(7)
 	r.bump(6, fieldFailed)
-	for range narrowMaximum + 5 {
-		r.bump(7, fieldSubmitted)
+	fine := &r.cohorts.fine
+	for _, c := range []struct {
+		count uint32
+		width uint8
+	}{{1, 1}, {math.MaxUint8, 1}, {math.MaxUint8 + 1, 2}, {math.MaxUint16, 2}, {math.MaxUint16 + 1, 4}, {math.MaxUint32, 4}, {math.MaxUint32, 4}} {
+		if c.count > 1<<17 {
+			fine.set(fineSlots, r.slot(7), fieldSubmitted, math.MaxUint32-1)
+		}
+		for r.at(r.slot(7))[fieldSubmitted] < c.count {
+			r.bump(7, fieldSubmitted)
+		}
+		if got := fine.widths; got != [fields]uint8{fieldSubmitted: c.width, fieldFailed: 1} {
+			t.Errorf("at %d: got widths %v", c.count, got)
+		}
+		if got, want := r.at(r.slot(6)), (Counts{fieldFailed: 1}); got != want {
+			t.Errorf("at %d: the neighbour has become %v", c.count, got)
+		}
 	}
-	if r.wide == nil || r.narrow != nil {
-		t.Fatal("the ring is still narrow")
-	}
-	if got := r.at(r.slot(7))[fieldSubmitted]; got != narrowMaximum+5 {
-		t.Errorf("got %d submits", got)
-	}
-	if got := r.at(r.slot(6))[fieldFailed]; got != 1 {
-		t.Errorf("got %d failures", got)
-	}
-	r.wide[r.slot(7)][fieldSubmitted] = math.MaxUint32
 	r.bump(7, fieldSubmitted)
 	if got := r.at(r.slot(7))[fieldSubmitted]; got != math.MaxUint32 {
 		t.Errorf("a full count became %d", got)
 	}
 }
 
-// A minute whose sum outgrows 16 bits, although none of its cohorts does, widens the ring as it merges.
+// A minute whose sum outgrows a width, although none of its cohorts does, widens its own column as it merges.
 func TestMergingWidens(t *testing.T) {
+	for _, c := range []struct {
+		each uint32
+		fine uint8
+		mid  uint8
+	}{{21, 1, 1}, {22, 1, 2}, {5_461, 2, 2}, {5_462, 2, 4}} {
+		r := newRing(0)
+		for tick := range int64(ticksPerMid) {
+			r.advance(tick, nil)
+			r.bump(tick, fieldSubmitted)
+			r.merge(r.slot(tick), &Counts{fieldSubmitted: c.each - 1})
+		}
+		r.advance(fineSlots+ticksPerMid, func(int64, *Counts) {})
+		if got := r.at(r.slot(0))[fieldSubmitted]; got != c.each*ticksPerMid {
+			t.Errorf("%d in each: got %d submits in the minute", c.each, got)
+		}
+		if fine, mid := r.cohorts.fine.widths[fieldSubmitted], r.cohorts.mid.widths[fieldSubmitted]; fine != c.fine || mid != c.mid {
+			t.Errorf("%d in each: got widths %d and %d, want %d and %d", c.each, fine, mid, c.fine, c.mid)
+		}
+	}
+}
+
+// What busy times leave behind is given back, and nothing is lost by it.
+func TestSlimKeepsEveryCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, want := newRing(0), map[int]Counts{}
+		r.bump(0, fieldSubmitted)
+		want[r.slot(0)] = Counts{fieldSubmitted: 1}
+		for range rapid.IntRange(1, 30).Draw(t, "cohorts") {
+			s := r.slot(-rapid.Int64Range(0, ringSpan-ticksPerTen).Draw(t, "age"))
+			counts := want[s]
+			var add Counts
+			add[rapid.IntRange(0, fields-1).Draw(t, "field")] = rapid.SampledFrom([]uint32{1, 200, 60_000, 70_000}).Draw(t, "count")
+			r.merge(s, &add)
+			counts.add(&add)
+			want[s] = counts
+		}
+		for s := range want {
+			if rapid.Bool().Draw(t, "leaves") {
+				r.take(s)
+				delete(want, s)
+			}
+		}
+		before := len(r.cohorts.fine.bytes) + len(r.cohorts.mid.bytes) + len(r.cohorts.coarse.bytes)
+		r.slim()
+		if after := len(r.cohorts.fine.bytes) + len(r.cohorts.mid.bytes) + len(r.cohorts.coarse.bytes); after > before {
+			t.Fatalf("%d bytes became %d", before, after)
+		}
+		for s := range slots {
+			if got := r.at(s); got != want[s] {
+				t.Fatalf("slot %d: got %v, want %v", s, got, want[s])
+			}
+		}
+	})
+}
+
+func TestSlimGivesBack(t *testing.T) {
 	r := newRing(0)
-	for tick := range int64(ticksPerMid) {
-		r.advance(tick, nil)
-		r.bump(tick, fieldSubmitted)
-		r.merge(r.slot(tick), &Counts{fieldSubmitted: 9_999})
+	r.bump(0, fieldSubmitted)
+	r.merge(r.slot(-1), &Counts{fieldFailed: 70_000, fieldDelivered: 300, fieldThrottled: 1})
+	wide := len(r.cohorts.fine.bytes)
+	if r.slim(); len(r.cohorts.fine.bytes) != wide {
+		t.Error("what is needed was given back")
 	}
-	if r.wide != nil {
-		t.Fatal("the ring is wide before it merges")
-	}
-	r.advance(fineSlots+ticksPerMid, func(int64, *Counts) {})
-	if got := r.tally(r.slot(0)).submitted; got != 10_000*ticksPerMid {
-		t.Errorf("got %d submits in the minute", got)
+	r.take(r.slot(-1))
+	if r.slim(); len(r.cohorts.fine.bytes) != fineSlots {
+		t.Errorf("got %d bytes of %d, want %d", len(r.cohorts.fine.bytes), wide, fineSlots)
 	}
 }
 
@@ -212,19 +301,40 @@ func TestTallyAndRecent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := newRing(1000)
 		r.bump(1000, fieldSubmitted)
-		var c Counts
-		for i := range c {
-			c[i] = rapid.Uint32Range(0, 1<<20).Draw(t, "n")
+		want := map[int]Counts{r.slot(1000): {fieldSubmitted: 1}}
+		for range rapid.IntRange(0, 5).Draw(t, "cohorts") {
+			s := r.slot(1000 - rapid.Int64Range(0, ringSpan-ticksPerTen).Draw(t, "age"))
+			most := rapid.SampledFrom([]uint32{10, 1 << 8, 1 << 16, 1 << 31}).Draw(t, "most")
+			var c Counts
+			for i := range c {
+				c[i] = rapid.Uint32Range(0, most).Draw(t, "n")
+			}
+			r.merge(s, &c)
+			sum := want[s]
+			sum.add(&c)
+			want[s] = sum
 		}
-		r.merge(r.slot(995), &c)
-		n := r.tally(r.slot(995))
-		if n.submitted != uint64(c[fieldSubmitted]) || n.failed != uint64(c[fieldFailed]) || n.converted != uint64(c[fieldConverted]) || float64(n.delivered) != c.delivered() {
-			t.Fatalf("got %+v of %v", n, c)
+		var n tally
+		r.tally(&n)
+		for s := range slots {
+			c := want[s]
+			if n.submitted[s] != uint64(c[fieldSubmitted]) || n.failed[s] != uint64(c[fieldFailed]) || n.converted[s] != uint64(c[fieldConverted]) || float64(n.delivered[s]) != c.delivered() {
+				t.Fatalf("slot %d: got %d, %d, %d and %d of %v", s, n.submitted[s], n.delivered[s], n.failed[s], n.converted[s], c)
+			}
+			if n.none(s) != (c[fieldSubmitted] == 0 && c[fieldFailed] == 0 && c[fieldConverted] == 0 && c.delivered() == 0) {
+				t.Fatalf("slot %d: none is %v of %v", s, n.none(s), c)
+			}
 		}
-		if got := r.recent(990, 1000); got != uint64(c[fieldSubmitted]) {
-			t.Fatalf("got %d recent, want %d", got, c[fieldSubmitted])
+		sum := uint64(0)
+		for tick := int64(990); tick < 1000; tick++ {
+			c := want[r.slot(tick)]
+			sum += uint64(c[fieldSubmitted])
 		}
-		if got := r.recent(990, 1001); got != uint64(c[fieldSubmitted])+1 {
+		head := want[r.slot(1000)]
+		if got := r.recent(990, 1000); got != sum {
+			t.Fatalf("got %d recent, want %d", got, sum)
+		}
+		if got := r.recent(990, 1001); got != sum+uint64(head[fieldSubmitted]) {
 			t.Fatalf("got %d with the head", got)
 		}
 	})

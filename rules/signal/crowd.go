@@ -20,7 +20,7 @@ const (
 	// swellTimes the usual number is a swell: there may be a campaign in it, so that its correlation is learned apart.
 	swellTimes = 1.25
 	// crowdHour and crowdLeastPast are the minutes of which the median is usual: the last hour, as far as there was
-	// traffic, and never fewer, so that the first minutes of a route that takes over are a crowd until they are usual.
+	// traffic, and never fewer. Of the first minutes of all nobody knows what is usual, so that they are.
 	crowdHour      = 60
 	crowdLeastPast = 5
 )
@@ -37,15 +37,25 @@ type size uint8
 // The sizes of minutes.
 const (
 	usualSize size = iota
-	swell
-	crowd
+	swellSize
+	crowdSize
 	sizes
 )
 
-// crowds knows which messages of a place were handed over together, over all of its keys: by minute, and of those that
-// are older by ten minutes. The messages of all crowded minutes of one ten are one crowd.
+// crowds knows which messages of a place were handed over together, over all of its keys. It takes memory once there are
+// so many in a minute that it matters.
 type crowds struct {
-	head   int64  // minute of the newest message; 0 where there was none
+	began  int64  // minute of the first message; 0 where there was none
+	minute int64  // of the newest message
+	sent   uint32 // messages of that minute
+	recent *recent
+}
+
+// recent is the messages of a place by minute, and of those that are older by ten minutes. The messages of all crowded
+// minutes of one ten are one crowd.
+type recent struct {
+	began  int64  // the minute in which the place had its first message
+	head   int64  // the newest minute
 	tick   int64  // of the newest message
 	usual  uint32 // messages of a minute
 	sent   [minutesKept]uint32
@@ -63,8 +73,50 @@ type block struct {
 // note counts a submit.
 func (c *crowds) note(tick int64) {
 	minute := floorDiv(tick, ticksPerMid)
+	if c.began == 0 {
+		c.began = minute
+	}
+	if minute > c.minute || c.minute-minute > blocksKept*minutesInBlock {
+		c.minute, c.sent = minute, 0
+	}
+	if minute == c.minute {
+		c.sent++
+	}
+	switch {
+	case c.recent != nil:
+		c.recent.note(tick, 1)
+	case c.sent > crowdLeast:
+		c.recent = &recent{began: c.began}
+		c.recent.note(tick, c.sent)
+	}
+}
+
+// forget gives back the memory of messages of which none is judged any more.
+func (c *crowds) forget(tick int64) {
+	if tick-c.minute*ticksPerMid > ringSpan+2*ticksPerTen {
+		c.recent = nil
+	}
+}
+
+// weight is for how much each message of a cohort counts, 0..1, given how messages in a swell are correlated. The cohort
+// begins at a tick and is a part of a minute, a minute or ten. Where nothing is known of crowds, each counts as one.
+func (c *crowds) weight(start, width int64, correlation float64) float64 {
+	if c == nil || c.recent == nil {
+		return 1
+	}
+	return c.recent.weight(start, width, correlation)
+}
+
+// swells reports whether a minute is a swell that is over.
+func (c *crowds) swells(minute int64) bool {
+	return c != nil && c.recent != nil && c.recent.held(minute) && c.recent.sizeOf(minute) == swellSize
+}
+
+// note counts submits of a tick.
+func (c *recent) note(tick int64, n uint32) {
+	minute := floorDiv(tick, ticksPerMid)
 	if c.head == 0 || minute-c.head > blocksKept*minutesInBlock || c.head-minute > blocksKept*minutesInBlock {
-		*c = crowds{head: minute, tick: tick}
+		*c = recent{began: min(c.began, minute), head: minute, tick: tick}
 	}
 	c.tick = max(c.tick, tick)
 	for c.head < minute {
@@ -75,23 +127,23 @@ func (c *crowds) note(tick int64) {
 	}
 	m := mod(minute, minutesKept)
 	if minute < c.head {
-		c.block(minute).sent[c.sizes[m]]++
+		c.block(minute).sent[c.sizes[m]] += n
 	}
-	c.sent[m]++
+	c.sent[m] += n
 }
 
-func (c *crowds) block(minute int64) *block {
+func (c *recent) block(minute int64) *block {
 	return &c.blocks[mod(floorDiv(minute, minutesInBlock), blocksKept)]
 }
 
 // turn ends the newest minute and begins the next.
-func (c *crowds) turn() {
+func (c *recent) turn() {
 	m, b := mod(c.head, minutesKept), c.block(c.head)
 	c.sizes[m] = c.size(c.sent[m], 1)
 	b.sent[c.sizes[m]] += c.sent[m]
-	if c.sizes[m] == swell {
+	if c.sizes[m] == swellSize {
 		b.swells += float32(c.sent[m]) * float32(c.swelling(c.head))
-		if c.sizeOf(c.head-1) == swell { // which knew nothing of this one when it ended
+		if c.sizeOf(c.head-1) == swellSize { // which knew nothing of this one when it ended
 			c.block(c.head - 1).swells += float32(c.sent[m]) * float32(c.sent[mod(c.head-1, minutesKept)])
 		}
 	}
@@ -106,23 +158,25 @@ func (c *crowds) turn() {
 
 // size is that of a minute with so many messages, or of a part of it: where a campaign has just crossed into a minute,
 // one need not wait until it has ended to see it.
-func (c *crowds) size(sent uint32, part float64) size {
+func (c *recent) size(sent uint32, part float64) size {
 	switch {
+	case c.head-c.began < crowdLeastPast:
+		return usualSize
 	case sent > max(crowdLeast, crowdTimes*c.usual):
-		return crowd
+		return crowdSize
 	case float64(sent) > swellTimes*float64(c.usual)*part:
-		return swell
+		return swellSize
 	}
 	return usualSize
 }
 
 // held reports whether the size of a minute is still known.
-func (c *crowds) held(minute int64) bool {
-	return c != nil && minute <= c.head && minute > c.head-minutesKept
+func (c *recent) held(minute int64) bool {
+	return minute <= c.head && minute > c.head-minutesKept
 }
 
 // sizeOf is the size of a minute; usual where it is not known.
-func (c *crowds) sizeOf(minute int64) size {
+func (c *recent) sizeOf(minute int64) size {
 	switch {
 	case !c.held(minute):
 		return usualSize
@@ -133,7 +187,7 @@ func (c *crowds) sizeOf(minute int64) size {
 }
 
 // median is the usual number of messages: that of the minutes before the newest.
-func (c *crowds) median() uint32 {
+func (c *recent) median() uint32 {
 	var past [crowdHour]uint32
 	n := 0
 	for i := range past {
@@ -146,31 +200,27 @@ func (c *crowds) median() uint32 {
 	return last[len(last)/2]
 }
 
-// weight is for how much each message of a cohort counts, 0..1, given how messages in a swell are correlated. The cohort
-// begins at a tick and is a part of a minute, a minute or ten. Without crowds, each counts as one.
-func (c *crowds) weight(start, width int64, correlation float64) float64 {
-	if c == nil {
-		return 1
-	}
+// weight is that of crowds.
+func (c *recent) weight(start, width int64, correlation float64) float64 {
 	minute := floorDiv(start, ticksPerMid)
 	b := c.block(minute)
 	if width > ticksPerMid {
 		return b.weight(correlation)
 	}
 	switch s := c.sizeOf(minute); {
-	case s == crowd:
+	case s == crowdSize:
 		return min(1, crowdCounts/c.crowded(minute, b))
-	case s == swell && correlation > 0:
+	case s == swellSize && correlation > 0:
 		return counts(c.swelling(minute), correlation)
 	}
 	return 1
 }
 
 // swelling is how many messages the swell has that a minute is part of: a campaign may lie across two minutes.
-func (c *crowds) swelling(minute int64) float64 {
+func (c *recent) swelling(minute int64) float64 {
 	n := 0.0
 	for m := minute - 1; m <= minute+1; m++ {
-		if m == minute || c.sizeOf(m) == swell {
+		if m == minute || c.sizeOf(m) == swellSize {
 			n += float64(c.sent[mod(m, minutesKept)])
 		}
 	}
@@ -178,9 +228,9 @@ func (c *crowds) swelling(minute int64) float64 {
 }
 
 // crowded is how many messages the crowd has that a minute is part of.
-func (c *crowds) crowded(minute int64, b *block) float64 {
-	n := float64(b.sent[crowd])
-	if floorDiv(c.head, minutesInBlock) == floorDiv(minute, minutesInBlock) && c.sizeOf(c.head) == crowd {
+func (c *recent) crowded(minute int64, b *block) float64 {
+	n := float64(b.sent[crowdSize])
+	if floorDiv(c.head, minutesInBlock) == floorDiv(minute, minutesInBlock) && c.sizeOf(c.head) == crowdSize {
 		n += float64(c.sent[mod(c.head, minutesKept)])
 	}
 	return n
@@ -188,12 +238,12 @@ func (c *crowds) crowded(minute int64, b *block) float64 {
 
 // weight is the mean of those of the block's messages.
 func (b *block) weight(correlation float64) float64 {
-	all := float64(b.sent[usualSize]) + float64(b.sent[swell]) + float64(b.sent[crowd])
+	all := float64(b.sent[usualSize]) + float64(b.sent[swellSize]) + float64(b.sent[crowdSize])
 	if all == 0 {
 		return 1
 	}
-	n := float64(b.sent[usualSize]) + min(float64(b.sent[crowd]), crowdCounts)
-	if s := float64(b.sent[swell]); s > 0 {
+	n := float64(b.sent[usualSize]) + min(float64(b.sent[crowdSize]), crowdCounts)
+	if s := float64(b.sent[swellSize]); s > 0 {
 		n += s * counts(float64(b.swells)/s, correlation)
 	}
 	return n / all

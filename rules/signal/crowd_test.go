@@ -46,8 +46,9 @@ func TestCrowds(t *testing.T) {
 		{"over two minutes of one ten it is one", append(alike(30, 12), 6000, 4000, 12), 30, 9},
 		{"over two tens it is two", append(alike(39, 12), 6000, 4000, 12), 39, 15},
 		{"a campaign that is all the traffic is one", append(append([]int{10000}, alike(59, 0)...), 10000), 60, 15},
-		{"a route that takes over is one at first", []int{0, 0, 600, 600}, 3, 7.5},
-		{"and after some minutes usual", []int{0, 0, 600, 600, 600, 600}, 5, 600},
+		{"a route that takes over is none", []int{0, 0, 600, 600}, 3, 600},
+		{"one that carried little before is one at first", append(alike(10, 12), 600, 600), 11, 7.5},
+		{"and after some minutes usual", append(alike(10, 12), alike(12, 600)...), 21, 600},
 		{"a surge is usual once it has lasted half an hour", append(alike(60, 12), alike(32, 600)...), 91, 600},
 	} {
 		w := crowded(c.minutes...)
@@ -61,11 +62,12 @@ func TestCrowds(t *testing.T) {
 // However cohorts merge, their messages count for the same, or, where they are correlated, for no more.
 func TestCrowdsMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		minutes := rapid.SliceOfN(rapid.SampledFrom([]int{0, 3, 12, 40, 60, 200, 3000}), 10, 140).Draw(t, "minutes")
+		minutes := append(append([]int{60}, alike(9, 0)...), // it is remembered from the first busy minute on
+			rapid.SliceOfN(rapid.SampledFrom([]int{0, 3, 12, 40, 60, 200, 3000}), 10, 140).Draw(t, "minutes")...)
 		together := rapid.SampledFrom([]float64{0, 0.05}).Draw(t, "together")
 		w := crowded(append(minutes, 0)...)
-		w.note(firstTick + int64(len(minutes))*ticksPerMid) // the last minute has ended
-		from := max(0, (len(minutes)-int(minutesKept))/10+1) * 10
+		w.note(firstTick + int64(len(minutes)+2)*ticksPerMid) // the last minute has ended, and the one after it
+		from := max(1, (len(minutes)+2-int(minutesKept))/10+1) * 10
 		for ten := from; ten+10 <= len(minutes); ten += 10 {
 			start := firstTick + int64(ten)*ticksPerMid
 			sum, all := 0.0, 0.0

@@ -1,62 +1,42 @@
 package signal
 
-import "sort"
+import (
+	"math"
+	"sort"
+)
 
 // curve is a cumulative distribution of ages, linear between its knots: which share of what will come has come by an age.
 type curve struct {
 	ages   []float64 // seconds, growing
 	shares []float64 // 0..1, not falling
-	areas  []float64 // areas[i]: integral of the shares up to ages[i]
 }
 
 // newCurve keeps both slices.
-func newCurve(ages, shares []float64) curve {
-	c := curve{ages: ages, shares: shares, areas: make([]float64, len(ages))}
-	age, share, area := 0.0, 0.0, 0.0
-	for i := range ages {
-		area += (ages[i] - age) * (shares[i] + share) / 2
-		age, share, c.areas[i] = ages[i], shares[i], area
-	}
-	return c
-}
+func newCurve(ages, shares []float64) curve { return curve{ages, shares} }
 
 func (c *curve) empty() bool { return len(c.ages) == 0 }
 
 // at is the share by an age in seconds: 0 before age 0, the last share beyond the last knot. The curve is not empty.
 func (c *curve) at(age float64) float64 {
-	share, _ := c.locate(age)
-	return share
-}
-
-// mean is the mean share over the ages from..from+width seconds. The curve is not empty.
-func (c *curve) mean(from, width float64) float64 {
-	_, before := c.locate(from)
-	_, after := c.locate(from + width)
-	return (after - before) / width
-}
-
-// locate is the share by an age, and the integral of the shares up to it.
-func (c *curve) locate(age float64) (share, area float64) {
 	if !(age > 0) {
-		return 0, 0
+		return 0
 	}
 	i := sort.SearchFloat64s(c.ages, age)
 	if i == len(c.ages) {
-		share = c.shares[i-1]
-		return share, c.areas[i-1] + share*(age-c.ages[i-1])
+		return c.shares[i-1]
 	}
-	a0, s0, area := 0.0, 0.0, 0.0
+	a0, s0 := 0.0, 0.0
 	if i > 0 {
-		a0, s0, area = c.ages[i-1], c.shares[i-1], c.areas[i-1]
+		a0, s0 = c.ages[i-1], c.shares[i-1]
 	}
-	share = s0 + (c.shares[i]-s0)*(age-a0)/(c.ages[i]-a0)
-	return share, area + (age-a0)*(s0+share)/2
+	return s0 + (c.shares[i]-s0)*(age-a0)/(c.ages[i]-a0)
 }
 
 // paced is a curve slowed down by a factor, with the mean shares of cohorts ready: first those of cohorts of one tick
 // whose youngest messages are 0, 1, 2 … ticks old, then those of a minute by minutes, then those of ten by ten. Of the
 // wider ones the younger age counts, so that nothing is expected too early.
 type paced struct {
+	curve  *curve
 	factor float64
 	shares [pacedTen + ringSpan/ticksPerTen + 2]float32
 }
@@ -66,20 +46,70 @@ const (
 	pacedTen    = pacedMinute + midSlots + fineSlots/ticksPerMid + 2
 )
 
-func newPaced(c *curve, factor float64) *paced {
-	p := &paced{factor: factor}
+// of makes p what a curve that is not empty and does not change has at a pace.
+func (p *paced) of(c *curve, factor float64) {
+	if p.curve == c && p.factor == factor {
+		return
+	}
+	p.curve, p.factor = c, factor
 	spread(p.shares[:pacedMinute], c, 1, factor)
 	spread(p.shares[pacedMinute:pacedTen], c, ticksPerMid, factor)
 	spread(p.shares[pacedTen:], c, ticksPerTen, factor)
-	return p
 }
 
-// spread fills in the mean shares of cohorts of width ticks whose youngest messages are 0, 1, 2 … widths old.
+// spread fills in the mean shares of cohorts of width ticks whose youngest messages are 0, 1, 2 … widths old: what the
+// integral of the curve grows by from the beginning of each to its end. It is done for every judgement, so it walks along
+// the curve once.
 func spread(into []float32, c *curve, width, factor float64) {
 	width *= tickSeconds / factor
+	last, most := c.ages[len(c.ages)-1], float32(c.shares[len(c.ages)-1])
+	end, area := 0.0, 0.0
+	knot, from, share, sum := 0, 0.0, 0.0, 0.0 // the knot ahead, and what has been passed: age, share and integral
+	to, rise, run := c.ahead(0, 0, 0)
 	for i := range into {
-		into[i] = float32(c.mean(float64(i)*width, width))
+		begin, before := float64(i)*width, area
+		switch {
+		case begin >= last:
+			into[i] = most
+			continue
+		case begin == end: // or it is the last bit that differs
+		case begin > from && begin <= to:
+			before = sum + (begin-from)*(share+(share+rise*(begin-from)/run))/2
+		default:
+			before = c.integral(begin)
+		}
+		end = begin + width
+		for end > to {
+			next := c.shares[knot]
+			sum += run * (next + share) / 2
+			knot, from, share = knot+1, to, next
+			to, rise, run = c.ahead(knot, from, share)
+		}
+		area = sum + (end-from)*(share+(share+rise*(end-from)/run))/2
+		into[i] = float32((area - before) / width)
 	}
+}
+
+// ahead is the age of a knot, and by how much its share and age exceed those of the one before it. Beyond the last knot the
+// share stays what it is.
+func (c *curve) ahead(knot int, age, share float64) (next, rise, run float64) {
+	if knot == len(c.ages) {
+		return math.Inf(1), 0, 1
+	}
+	return c.ages[knot], c.shares[knot] - share, c.ages[knot] - age
+}
+
+// integral is the integral of the shares up to an age of 0 or more seconds.
+func (c *curve) integral(age float64) float64 {
+	from, share, sum := 0.0, 0.0, 0.0
+	for i, to := range c.ages {
+		if age <= to {
+			return sum + (age-from)*(share+(share+(c.shares[i]-share)*(age-from)/(to-from)))/2
+		}
+		sum += (to - from) * (c.shares[i] + share) / 2
+		from, share = to, c.shares[i]
+	}
+	return sum + (age-from)*share
 }
 
 // pacedIndex is where the share of a cohort of width ticks stands whose youngest message is age ticks old. A negative age

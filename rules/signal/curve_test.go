@@ -41,33 +41,64 @@ func TestCurve(t *testing.T) {
 	}
 }
 
-func TestCurveMeanEqualsNumericIntegration(t *testing.T) {
+// locate is the share of a curve by an age, and the integral of the shares up to it, from the beginning.
+func locate(c *curve, age float64) (share, area float64) {
+	if !(age > 0) {
+		return 0, 0
+	}
+	a0, s0, area := 0.0, 0.0, 0.0
+	for i, a := range c.ages {
+		if a >= age {
+			share = s0 + (c.shares[i]-s0)*(age-a0)/(a-a0)
+			return share, area + (age-a0)*(s0+share)/2
+		}
+		area += (a - a0) * (c.shares[i] + s0) / 2
+		a0, s0 = a, c.shares[i]
+	}
+	return s0, area + s0*(age-a0)
+}
+
+func TestIntegralEqualsTheNumericOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := anyCurve(t)
-		from, width := rapid.Float64Range(0, 4000).Draw(t, "from"), rapid.Float64Range(1, 600).Draw(t, "width")
-		if got, want := c.mean(from, width), numericMean(&c, from, width); math.Abs(got-want) > 1e-4 {
-			t.Fatalf("mean of %v over %v+%v: got %v, want %v", c, from, width, got, want)
+		age := rapid.OneOf(rapid.Float64Range(0, 4000), rapid.SampledFrom(c.ages)).Draw(t, "age")
+		share, want := locate(&c, age)
+		if got := c.integral(age); got != want {
+			t.Fatalf("to %v: got %v, want %v", age, got, want)
+		}
+		if got := c.at(age); got != share {
+			t.Fatalf("at %v: got %v, want %v", age, got, share)
+		}
+		width := rapid.Float64Range(1, 600).Draw(t, "width")
+		if got, want := (c.integral(age+width)-c.integral(age))/width, numericMean(&c, age, width); math.Abs(got-want) > 1e-4 {
+			t.Fatalf("mean of %v over %v+%v: got %v, want %v", c, age, width, got, want)
 		}
 	})
 }
 
 // What a cohort of some width and age is expected to have brought is the mean of the slowed curve over its ages: exactly
-// where it is one tick wide, and never more where it is wider.
-func TestPacedSharesEqualNumericIntegration(t *testing.T) {
+// where it is one tick wide, and never more where it is wider; and to the last bit what the formula says that looks at this
+// cohort alone.
+func TestPacedSharesEqualTheFormula(t *testing.T) {
+	var p paced // as in a filling, used again and again
 	rapid.Check(t, func(t *rapid.T) {
 		c, factor := anyCurve(t), rapid.Float64Range(.5, 2).Draw(t, "factor")
-		p := newPaced(&c, factor)
+		p.of(&c, factor)
 		age := rapid.Int64Range(0, ringSpan).Draw(t, "age")
 		for _, width := range []int64{1, ticksPerMid, ticksPerTen} {
+			if width == 1 && age > fineSlots || age > 70*ticksPerMid && width == ticksPerMid {
+				continue // such cohorts are wider
+			}
 			got := float64(p.shares[pacedIndex(age, width)])
-			want := numericMean(&c, float64(age)*tickSeconds/factor, float64(width)*tickSeconds/factor)
-			if width == 1 && age > fineSlots {
-				continue // such cohorts are not one tick wide
+			seconds := float64(width) * (tickSeconds / factor)
+			from := float64(age/width) * seconds
+			_, before := locate(&c, from)
+			_, after := locate(&c, from+seconds)
+			if want := float64(float32((after - before) / seconds)); got != want && !(from >= c.ages[len(c.ages)-1] && math.Abs(got-want) < 1e-7) {
+				t.Fatalf("cohort of %d ticks, %d old: got %v, want %v", width, age, got, want)
 			}
-			if got > want+1e-4 {
-				t.Fatalf("cohort of %d ticks, %d old: got %v, more than %v", width, age, got, want)
-			}
-			if age%width == 0 && age < 70*ticksPerMid && math.Abs(got-want) > 1e-4 {
+			want := numericMean(&c, float64(age)*tickSeconds/factor, seconds)
+			if got > want+1e-4 || age%width == 0 && math.Abs(got-want) > 1e-4 {
 				t.Fatalf("cohort of %d ticks, %d old: got %v, want %v", width, age, got, want)
 			}
 		}
@@ -89,16 +120,16 @@ func TestPacedIndexStaysInTheTable(t *testing.T) {
 }
 
 func TestHistogramCurve(t *testing.T) {
-	c := histogramCurve(receiptAges[:], []float64{10, 20, 30, 10, 10, 5, 5, 5, 5})
+	c := histogramCurve(receiptKnots, []float64{10, 20, 30, 10, 10, 5, 5, 5, 5})
 	for age, want := range map[float64]float64{2: .1, 5: .3, 10: .6, 300: .95, 3600: 1, 9999: 1} {
 		if got := c.at(age); math.Abs(got-want) > 1e-12 {
 			t.Errorf("at %v: got %v, want %v", age, got, want)
 		}
 	}
-	if c := histogramCurve(receiptAges[:], make([]float64, buckets)); !c.empty() {
+	if c := histogramCurve(receiptKnots, make([]float64, buckets)); !c.empty() {
 		t.Errorf("nothing learned gave %v", c)
 	}
-	if len(receiptAges) != buckets-1 || len(conversionAges) != buckets-1 {
+	if len(receiptKnots) != buckets || len(conversionKnots) != buckets {
 		t.Error("the edges do not fit the counts")
 	}
 }

@@ -15,31 +15,31 @@ type key struct {
 	ring    ring
 	learned Learned
 	crowds  *crowds   // of its place
-	arrived *arrivals // nil until a receipt has come
+	arrived *arrivals // nil while it has too few messages
 	answers answers
 	suspect spans   // when it was suspect or out; what was sent then is not learned
 	lasting spans   // when it was out, or in trouble for longer than a campaign is; nor is how messages go together
 	trouble span    // the newest trouble while it was not out
-	paced   *paced  // its receipt curve at today's pace
-	exact   *paced  // its receipt curve as learned
-	convert *paced  // its conversion curve as learned; nil where conversions are not reported
 	normal  *normal // nil while it is cold
-	// together is what was learned of campaigns, as of the last refresh.
-	together together
-	stamp    int64 // minute that normal and paced were made in; 0 where they are to be made anew
+	factor  float64 // today's pace: how much slower than normal its receipts may be
+	stamp   int64   // minute that normal and factor were made in; 0 where they are to be made anew
+	live    bool    // its lane knows that it has messages
+	changed bool    // its baseline has, since the last Changed
 }
 
-// span is a stretch of ticks, both ends in it; the zero span is none.
+// span is a stretch of ticks, both ends in it.
 type span struct{ from, to int64 }
 
-// spans are the newest of them, newest last. As spans that lie within ten minutes of each other are one, eight of them
-// reach back further than what may still be learned.
-type spans [8]span
+// spans are some of them, newest last. As those that lie within ten minutes of each other are one, so many of them reach
+// back further than what may still be learned.
+type spans []span
+
+const maxSpans = 8
 
 // hold reports whether one of the spans has some of the ticks from..to.
-func (s *spans) hold(from, to int64) bool {
+func (s spans) hold(from, to int64) bool {
 	for _, x := range s {
-		if x.to != 0 && from <= x.to && to >= x.from {
+		if from <= x.to && to >= x.from {
 			return true
 		}
 	}
@@ -48,13 +48,17 @@ func (s *spans) hold(from, to int64) bool {
 
 // add adds the ticks from..to, extending the last span where they touch.
 func (s *spans) add(from, to int64) {
-	last := &s[len(s)-1]
-	if last.to != 0 && from <= last.to+ticksPerTen {
-		last.from, last.to = min(last.from, from), max(last.to, to)
-		return
+	if n := len(*s); n > 0 {
+		if last := &(*s)[n-1]; from <= last.to+ticksPerTen {
+			last.from, last.to = min(last.from, from), max(last.to, to)
+			return
+		}
 	}
-	copy(s[:], s[1:])
-	*last = span{from, to}
+	if len(*s) == maxSpans {
+		copy(*s, (*s)[1:])
+		*s = (*s)[:maxSpans-1]
+	}
+	*s = append(*s, span{from, to})
 }
 
 // advance moves the ring's head to a tick and learns what matures by it.
@@ -63,12 +67,15 @@ func (k *key) advance(b *Book, tick int64) {
 		return
 	}
 	k.ring.advance(tick, func(minute int64, c *Counts) {
-		k.learnTogether(minute, c)
+		if k.learnTogether(minute, c) {
+			b.change(k, k.learned.At)
+		}
 		if k.suspected(minute*ticksPerMid, minute*ticksPerMid+ticksPerMid-1) {
 			return
 		}
+		was := k.learned.At
 		if k.learned.learn(timeOf((minute+1)*ticksPerMid), c) {
-			b.changed[k.id] = true
+			b.change(k, was)
 		}
 	})
 }
@@ -77,7 +84,7 @@ func (k *key) advance(b *Book, tick int64) {
 // set back since: nothing in it can be dated.
 func (k *key) reach(b *Book, tick int64) {
 	if k.ring.head-tick >= fineSlots {
-		k.ring, k.answers, k.suspect, k.lasting, k.trouble = newRing(tick), answers{}, spans{}, spans{}, span{}
+		k.ring, k.answers, k.suspect, k.lasting, k.trouble = newRing(tick), answers{}, nil, nil, span{}
 	}
 	k.advance(b, tick)
 }
@@ -104,9 +111,30 @@ func (b *Book) tell(o *route.Observation) {
 		return
 	}
 	if k := b.key(a, o.Key(), o.Time); k != nil {
+		was := k.learned.At
 		k.learned.tell(o.Time, o.Baseline)
 		k.normal, k.stamp = nil, 0
-		b.changed[k.id] = true
+		b.change(k, was)
+	}
+}
+
+// Carried are the baselines that the keys of their own have learned or were told so far, in the form that observations
+// tell them in and in the order of their keys: for a recording, whose beginning they explain. Those that rest on too
+// little to act on are among them.
+func (b *Book) Carried() []route.Observation {
+	var out []route.Observation
+	for _, k := range b.roll.sorted() {
+		if known := k.learned.carried(); known != nil {
+			out = append(out, route.Observation{Kind: route.KindBaseline, Time: k.learned.At, Route: k.id.Route, Class: k.id.Class, Network: k.id.Network, Baseline: known})
+		}
+	}
+	return out
+}
+
+// Carry sets a baseline that Carried gave, unless its key has learned or was told another.
+func (b *Book) Carry(o *route.Observation) {
+	if k := b.keys[o.Key()]; k == nil || k.learned.messages() == 0 {
+		b.tell(o)
 	}
 }
 
@@ -116,21 +144,30 @@ type Stored struct {
 	Data []byte // JSON of Learned
 }
 
+// change notes that the baseline of a key, which was of another moment, has changed.
+func (b *Book) change(k *key, was time.Time) {
+	b.newest.moved(k, was)
+	if !k.changed {
+		k.changed, b.changed = true, append(b.changed, k)
+	}
+}
+
 // Changed returns the baselines that changed since the last call, in the order of their keys.
 func (b *Book) Changed() []Stored {
 	var out []Stored
-	for id := range b.changed {
-		k := b.keys[id]
-		if k == nil {
+	for _, k := range b.changed {
+		k.changed = false
+		if b.keys[k.id] != k {
 			continue // forgotten since
 		}
 		data, err := json.Marshal(&k.learned)
 		if err == nil { // finite numbers always marshal
-			out = append(out, Stored{id, data})
+			out = append(out, Stored{k.id, data})
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return lessKey(out[i].Key, out[j].Key) })
 	clear(b.changed)
+	b.changed = b.changed[:0]
 	return out
 }
 
@@ -150,7 +187,9 @@ func (b *Book) Restore(stored []Stored) error {
 			continue
 		}
 		if k := b.key(a, s.Key, l.At); k != nil {
+			was := k.learned.At
 			k.learned, k.normal, k.stamp = l, nil, 0
+			b.newest.moved(k, was)
 		}
 	}
 	return nil
@@ -166,78 +205,16 @@ type KeyBaseline struct {
 // Baselines are the baselines in use, in the order of their keys.
 func (b *Book) Baselines() []KeyBaseline {
 	out := make([]KeyBaseline, 0, len(b.keys))
-	b.pools = nil
-	for _, k := range b.sortedKeys() {
+	var now pools
+	now.fill(b.roll.sorted(), 0)
+	for _, k := range b.roll.sorted() {
 		kb := KeyBaseline{Key: k.id}
-		if n := b.normal(k, 0); n != nil {
+		if n := now.normal(k); n != nil {
 			kb.Source, kb.Baseline = n.source, n.export()
 		}
 		out = append(out, kb)
 	}
 	return out
-}
-
-// Where a baseline comes from.
-const (
-	own         = "own"
-	poolNetwork = "pool of the class on the network"
-	poolClass   = "pool of the class"
-)
-
-// normal is the baseline to judge a key by: its own, else that of its class on its network over all routes, else that of
-// its class; nil where none of them rests on enough.
-func (b *Book) normal(k *key, minute int64) *normal {
-	if n := k.learned.normal(own); n != nil {
-		return n
-	}
-	b.fillPools(minute)
-	if n := b.pools[pool{k.id.Class, k.id.Network}]; n != nil {
-		return n
-	}
-	return b.pools[pool{class: k.id.Class}]
-}
-
-// pool names the keys that share a baseline: a class on a network, or, with no network, a class.
-type pool struct {
-	class   route.Class
-	network route.Network
-}
-
-// fillPools sums the baselines of all keys, once for each minute in which somebody asks.
-func (b *Book) fillPools(minute int64) {
-	if b.pools != nil && b.poolsAt == minute {
-		return
-	}
-	newest := time.Time{}
-	for _, k := range b.keys {
-		if k.learned.At.After(newest) {
-			newest = k.learned.At
-		}
-	}
-	sums := map[pool]*Learned{}
-	for _, k := range b.sortedKeys() {
-		if k.learned.messages() == 0 {
-			continue
-		}
-		l := k.learned
-		l.fade(newest)
-		for _, p := range []pool{{k.id.Class, k.id.Network}, {class: k.id.Class}} {
-			if sums[p] == nil {
-				sums[p] = &Learned{}
-			}
-			sums[p].merge(&l)
-		}
-	}
-	b.pools, b.poolsAt = map[pool]*normal{}, minute
-	for p, sum := range sums {
-		source := poolClass
-		if p.network != "" {
-			source = poolNetwork
-		}
-		if n := sum.normal(source); n != nil {
-			b.pools[p] = n
-		}
-	}
 }
 
 // refresh brings the key's baseline and pace up to a minute, in minutes of the judge's clock; tick is how far the key is
@@ -252,16 +229,9 @@ func (k *key) refresh(b *Book, minute, tick int64, suspect bool) {
 		k.normal = nil
 		return
 	}
-	k.together = k.learned.Together
 	factor := k.pace(n, tick)
-	if k.normal != nil && same(k.normal, n) && k.paced.factor == factor {
-		return
-	}
-	k.normal = n
-	k.exact, k.paced = newPaced(&n.receipts, 1), newPaced(&n.receipts, factor)
-	k.convert = nil
-	if n.conversion > 0 {
-		k.convert = newPaced(&n.conversions, 1)
+	if k.normal == nil || !same(k.normal, n) || k.factor != factor {
+		k.normal, k.factor = n, factor
 	}
 }
 

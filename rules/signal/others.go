@@ -9,33 +9,45 @@ import (
 // peersOf asks the lane's other routes about the window in which s looks worst.
 func peersOf(s *subject, subjects []*subject) []route.Peer {
 	peers := make([]route.Peer, 0, len(subjects)-1)
+	q := s.question()
 	for _, other := range subjects {
 		if other != s {
-			peers = append(peers, other.peer(s))
+			peers = append(peers, other.peer(&q))
 		}
 	}
 	return peers
 }
 
+// question is what a lane's other routes are asked about the one that is accused. It is made once for all of them.
+type question struct {
+	state    route.Accused
+	trouble  accusation
+	from     int64 // first tick of the window that accuses it, of receipts and of conversions
+	fromLoss int64
+}
+
+func (s *subject) question() question {
+	state := s.suspect()
+	return question{state, accuse(state), s.startOf(max(0, s.found.rung)), s.startOf(max(0, s.loss.rung))} // a window of -1 is not asked about
+}
+
 // peer asks the route about the trouble of the accused, on the messages of the same time.
-func (s *subject) peer(accused *subject) route.Peer {
+func (s *subject) peer(q *question) route.Peer {
 	p := route.Peer{Route: s.ask.Route}
 	if s.cause != "" {
 		return p
 	}
-	state := accused.suspect()
-	if state.Arrival > 0 || state.Delivered > 0 {
-		trouble := accuse(state)
-		s.each(accused.startOf(accused.found.rung), func(c *cell, n *normal) {
+	if q.state.Arrival > 0 || q.state.Delivered > 0 {
+		s.each(q.from, func(c *cell, n *normal) {
 			p.Known = p.Known || c.submitted > 0
-			p.Delivery += trouble.against(c, n, c.due)
+			p.Delivery += q.trouble.against(c, n, c.due)
 		})
 	}
-	if state.Conversion > 0 && s.reading.conversion == "" {
-		s.each(accused.startOf(accused.loss.rung), func(c *cell, n *normal) {
+	if q.state.Conversion > 0 && s.reading.conversion == "" {
+		s.each(q.fromLoss, func(c *cell, n *normal) {
 			p.Known = p.Known || c.submitted > 0
 			if n.conversion > 0 {
-				p.Conversion += conversionRatio(c, state.Conversion, 1)
+				p.Conversion += conversionRatio(c, q.state.Conversion, 1)
 			}
 		})
 	}

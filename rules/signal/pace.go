@@ -34,8 +34,11 @@ func (k *key) pace(n *normal, tick int64) float64 {
 	for _, d := range seen {
 		told += d
 	}
+	if told < paceReceipts {
+		return paceUnknown
+	}
 	slowest, ok := slowestPace(&n.receipts, &seen)
-	if told < paceReceipts || !ok {
+	if !ok {
 		return paceUnknown
 	}
 	return clamp(slowest*paceMargin, 1, paceMaximum)

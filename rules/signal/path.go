@@ -10,6 +10,10 @@ import "math"
 // arrivalTicks is how far back arrivals are remembered: two minutes, in which the receipts of earlier messages thin out.
 const arrivalTicks = 24
 
+// pathLeast is how many messages a key must have in a minute before arrivals are counted: with fewer, those of earlier
+// messages are too few in the time that matters to tell anything.
+const pathLeast = 10
+
 // arrivals counts the final receipts of a key that came in each of the last ticks, by the age of their messages.
 type arrivals struct {
 	head   int64 // the newest tick
@@ -33,6 +37,17 @@ func (a *arrivals) note(at, submitted int64) {
 	}
 }
 
+// arrive counts a receipt that came in a tick, of a message submitted in another.
+func (k *key) arrive(at, submitted int64) {
+	if k.arrived == nil {
+		if k.crowds == nil || k.crowds.sent < pathLeast || k.ring.recent(k.ring.head-ticksPerMid+1, k.ring.head+1) < pathLeast {
+			return
+		}
+		k.arrived = &arrivals{}
+	}
+	k.arrived.note(at, submitted)
+}
+
 // split is how many receipts came in a tick of messages submitted before another, and how many of the rest.
 func (a *arrivals) split(tick, submitted int64) (earlier, rest float64) {
 	if tick <= a.head-arrivalTicks || tick > a.head {
@@ -48,28 +63,34 @@ func (a *arrivals) split(tick, submitted int64) (earlier, rest float64) {
 	return earlier, rest
 }
 
-// due is how many receipts are usual in a tick of messages submitted before another, and of the rest.
-func (k *key) due(tick, submitted int64) (earlier, rest float64) {
-	for of := tick; of > k.ring.head-fineSlots && !k.ring.empty(); of-- {
-		s := k.ring.slot(of)
-		if s < 0 || s >= midOffset {
+// due adds how many receipts are usual in each tick from one on, of messages of the key submitted before that one, and of
+// the rest.
+func (k *key) due(from int64, earlier, rest []arrived) {
+	var exact paced
+	exact.of(&k.normal.receipts, 1)
+	for of := from + int64(len(rest)) - 1; of > k.ring.head-fineSlots && !k.ring.empty(); of-- {
+		n := float64(k.ring.recent(of, of+1)) * k.normal.arrival
+		if n == 0 {
 			continue
 		}
-		n := float64(k.ring.tally(s).submitted) * k.normal.arrival * k.came(tick-of)
-		if of < submitted {
-			earlier += n
-		} else {
-			rest += n
+		for i := range rest {
+			age := from + int64(i) - of
+			switch {
+			case age < 0:
+			case of < from:
+				earlier[i].usual += n * exact.within(age)
+			default:
+				rest[i].usual += n * exact.within(age)
+			}
 		}
 	}
-	return earlier, rest
 }
 
-// came is the share of receipts that come when their messages are so many ticks old.
-func (k *key) came(age int64) float64 {
-	share := float64(k.exact.shares[pacedIndex(age, 1)])
+// within is the share of receipts that come while their messages get from so many ticks old to one more.
+func (p *paced) within(age int64) float64 {
+	share := float64(p.shares[pacedIndex(age, 1)])
 	if age > 0 {
-		share -= float64(k.exact.shares[pacedIndex(age-1, 1)])
+		share -= float64(p.shares[pacedIndex(age-1, 1)])
 	}
 	return share
 }
@@ -89,19 +110,19 @@ func (s *subject) path() float64 {
 		return 0
 	}
 	share := s.suspect().Arrival
+	earlier, rest := s.arriving(from)
 	var newest arrived
 	later, swallowed := 0.0, 0.0 // by a moment that wanders back: what earlier messages say after it, and new ones before it
-	for tick := from; tick < s.tick; tick++ {
-		_, rest := s.arriving(tick, from)
-		swallowed -= rest.nats(share)
+	for i := range rest {
+		swallowed -= rest[i].nats(share)
 	}
 	least, asked := swallowed, math.Inf(1)
-	for tick := s.tick - 1; tick >= from; tick-- {
-		earlier, rest := s.arriving(tick, from)
-		later += earlier.nats(share)
-		swallowed += rest.nats(share)
+	for i := len(rest) - 1; i >= 0; i-- {
+		later += earlier[i].nats(share)
+		swallowed += rest[i].nats(share)
 		least = min(least, later+swallowed)
-		newest = newest.plus(earlier)
+		newest.came += earlier[i].came
+		newest.usual += earlier[i].usual
 		if newest.usual >= newestReceipts && math.IsInf(asked, 1) {
 			asked = newest.nats(share)
 		}
@@ -115,23 +136,25 @@ func (s *subject) path() float64 {
 // arrived is how many receipts came, and how many are usual.
 type arrived struct{ came, usual float64 }
 
-func (a arrived) plus(b arrived) arrived { return arrived{a.came + b.came, a.usual + b.usual} }
-
 // nats is the log likelihood of receipts coming as usual against a share of them.
 func (a arrived) nats(share float64) float64 {
 	return a.came*math.Log(1/share) - a.usual*(1-share)
 }
 
-// arriving is what came in a tick of messages submitted before another, and of the rest.
-func (s *subject) arriving(tick, submitted int64) (earlier, rest arrived) {
+// arriving is what came in each tick from one on, of messages submitted before that one, and of the rest.
+func (s *subject) arriving(from int64) (earlier, rest []arrived) {
+	n := s.tick - from
+	earlier, rest = make([]arrived, n), make([]arrived, n)
 	for _, k := range s.keys {
 		if k.normal == nil || k.arrived == nil {
 			continue
 		}
-		e, r := k.arrived.split(tick, submitted)
-		earlier.came, rest.came = earlier.came+e, rest.came+r
-		e, r = k.due(tick, submitted)
-		earlier.usual, rest.usual = earlier.usual+e, rest.usual+r
+		k.due(from, earlier, rest)
+		for i := range rest {
+			e, r := k.arrived.split(from+int64(i), from)
+			earlier[i].came += e
+			rest[i].came += r
+		}
 	}
 	return earlier, rest
 }

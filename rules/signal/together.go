@@ -62,23 +62,24 @@ const (
 )
 
 // learnTogether learns from the mature cohort of a minute, unless the route was out when it began, or in trouble for
-// longer than a campaign is.
-func (k *key) learnTogether(minute int64, c *Counts) {
+// longer than a campaign is. It reports whether it learned.
+func (k *key) learnTogether(minute int64, c *Counts) bool {
 	n, first := k.normal, minute*ticksPerMid
-	if n == nil || !k.crowds.held(minute) || k.crowds.sizeOf(minute) != swell || k.lasting.hold(first, first) {
-		return
+	if n == nil || !k.crowds.swells(minute) || k.lasting.hold(first, first) {
+		return false
 	}
 	submitted, failed := float64(c[fieldSubmitted]), float64(c[fieldFailed])
 	answered := failed
 	for i := range togetherEdges {
 		answered += float64(c[fieldDelivered+i])
 	}
-	t := &k.learned.Together
+	t, was := &k.learned.Together, k.learned.Together
 	learn(&t.Status, c.delivered()+failed, c.delivered(), (1-Tolerance)*n.status)
 	learn(&t.Arrival, submitted, answered, (1-Tolerance)*n.arrival*n.receipts.at(togetherAge))
 	if n.conversion > 0 {
 		learn(&t.Conversion, submitted, float64(c[fieldConverted]), (1-conversionTolerance)*n.conversion)
 	}
+	return *t != was
 }
 
 // lastingTicks is how long trouble lasts that is no campaign's: half an hour.
