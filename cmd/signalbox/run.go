@@ -19,7 +19,11 @@ func newRun(stderr io.Writer) *cobra.Command {
 		Short: "Watch routes, decide, and serve the table",
 		Long: `Runs signalbox: takes observations at /events and /receipts, judges every route every five seconds, decides
 by the policy, keeps state in the data folder, and serves the table at /routes. SIGHUP or POST /-/reload
-reads the policy again; a bad policy is refused whole and the old one stays.`,
+reads the policy again; a bad policy is refused whole and the old one stays.
+
+With --recording.dir it records what it observes and when it judges, for signalbox replay and plan. What it took
+is handed to the system within two seconds, which a kill does not undo, and synced to the disk every 30. A disk
+that is full or slow stops the recording, which is counted and said, and nothing else.`,
 		Example: "  signalbox run --policy examples/quickstart/policy --data /var/lib/signalbox",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
