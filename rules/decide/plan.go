@@ -106,7 +106,7 @@ func plannedLanes(was, is *route.Table) []PlannedLane {
 	out := []PlannedLane{}
 	for i := range is.Lanes {
 		l := &is.Lanes[i]
-		switch old := find(was, l.Lane()); {
+		switch old := rowIn(was, l.Lane()); {
 		case old == nil:
 			out = append(out, PlannedLane{Lane: l.Lane(), Change: LaneComes, Is: terms(l), Routes: plannedRoutes(nil, l)})
 		case !reflect.DeepEqual(seen(old), seen(l)):
@@ -114,11 +114,21 @@ func plannedLanes(was, is *route.Table) []PlannedLane {
 		}
 	}
 	for i := range was.Lanes {
-		if l := &was.Lanes[i]; find(is, l.Lane()) == nil {
+		if l := &was.Lanes[i]; rowIn(is, l.Lane()) == nil {
 			out = append(out, PlannedLane{Lane: l.Lane(), Change: LaneGoes, Heir: heir(is, l), Was: terms(l), Routes: plannedRoutes(l, nil)})
 		}
 	}
 	return out
+}
+
+// rowIn is a lane of a table, or nil.
+func rowIn(t *route.Table, key route.Lane) *route.LaneTable {
+	for i := range t.Lanes {
+		if t.Lanes[i].Lane() == key {
+			return &t.Lanes[i]
+		}
+	}
+	return nil
 }
 
 func terms(l *route.LaneTable) *PlannedTerms { return &PlannedTerms{l.Mode, l.RetryAfter} }
@@ -165,80 +175,33 @@ func plannedRoutes(was, is *route.LaneTable) []PlannedRoute {
 	return out
 }
 
-// verdict is what a rule says of a route.
-type verdict struct {
-	PlannedVerdict
-	truth policy.Truth
-}
-
-// verdicts are what the rules of a policy say of demoting each route of a state.
-func verdicts(p *policy.Policy, w route.World, signals []route.Signals, now time.Time) []verdict {
-	var out []verdict
-	for n := range w.Lanes {
-		pl := p.Lane(w.Lanes[n].Lane)
-		if pl == nil {
-			continue
-		}
-		state := cloneLane(&w.Lanes[n])
-		l := (&round{policy: p, now: now}).lane(pl, &state, ofLane(&state, signals))
-		for i := range state.Routes {
-			for k, rule := range l.rules {
-				when := rule.Demote.When
-				v := PlannedVerdict{Lane: state.Lane, Route: state.Routes[i].Route, Rule: rule.Name, When: when.String(), For: route.Duration(rule.Demote.For), Inputs: when.Inputs(&l.envs[i])}
-				out = append(out, verdict{v, l.truth(i, k).demote})
-			}
-		}
-	}
-	return out
-}
-
 // plannedVerdicts are those that differ. A rule that is new, or gone, is told of where it asks for a demotion.
-func plannedVerdicts(was, is []verdict) []PlannedVerdict {
+func plannedVerdicts(was, is []PlannedVerdict) []PlannedVerdict {
 	out := []PlannedVerdict{}
-	for i := range is {
-		v := is[i].PlannedVerdict
-		v.Is = is[i].truth.String()
-		if old := verdictIn(was, &is[i]); old != nil {
-			v.Was = old.truth.String()
+	for _, v := range is {
+		if old := verdictIn(was, &v); old != nil {
+			v.Was = old.Is
 		}
-		if v.Is != v.Was && (v.Was != "" || is[i].truth == policy.True) {
+		if v.Is != v.Was && (v.Was != "" || v.Is == policy.True.String()) {
 			out = append(out, v)
 		}
 	}
-	for i := range was {
-		if verdictIn(is, &was[i]) == nil && was[i].truth == policy.True {
-			v := was[i].PlannedVerdict
-			v.Was = was[i].truth.String()
+	for _, v := range was {
+		if verdictIn(is, &v) == nil && v.Is == policy.True.String() {
+			v.Was, v.Is = v.Is, ""
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
-func verdictIn(all []verdict, like *verdict) *verdict {
+func verdictIn(all []PlannedVerdict, like *PlannedVerdict) *PlannedVerdict {
 	for i := range all {
 		if v := &all[i]; v.Lane == like.Lane && v.Route == like.Route && v.Rule == like.Rule {
 			return v
 		}
 	}
 	return nil
-}
-
-// nextMoves are what the next round would decide about moving routes, all of it: what the journal was told of already is
-// told anew.
-func nextMoves(p *policy.Policy, w route.World, signals []route.Signals, next time.Time, o Options) []route.Decision {
-	fresh := w
-	fresh.Lanes = make([]route.LaneState, len(w.Lanes))
-	for i := range w.Lanes {
-		fresh.Lanes[i] = cloneLane(&w.Lanes[i])
-		for k := range fresh.Lanes[i].Routes {
-			fresh.Lanes[i].Routes[k].Told = nil
-		}
-	}
-	all := judge(p, fresh, next, o, func(l *route.LaneState) []route.Signals { return ofLane(l, signals) }).Decisions
-	return slices.DeleteFunc(all, func(d route.Decision) bool {
-		return d.Verdict != route.VerdictDemote && d.Verdict != route.VerdictPromote
-	})
 }
 
 // plannedMoves are what either would decide, by lane and route.
@@ -265,4 +228,41 @@ func plannedMoves(was, is []route.Decision) []PlannedMove {
 // alike reports whether two decisions move the same route the same way for the same reason.
 func alike(a, b *route.Decision) bool {
 	return a.Lane == b.Lane && a.Route == b.Route && a.From == b.From && a.To == b.To && a.Rule == b.Rule && a.Reason == b.Reason && a.Enforced == b.Enforced
+}
+
+// verdicts are what the rules of a policy say of demoting each route of a state, in Is.
+func verdicts(p *policy.Policy, w route.World, signals []route.Signals, now time.Time) []PlannedVerdict {
+	var out []PlannedVerdict
+	for n := range w.Lanes {
+		pl := p.Lane(w.Lanes[n].Lane)
+		if pl == nil {
+			continue
+		}
+		state := cloneLane(&w.Lanes[n])
+		l := (&round{policy: p, now: now}).lane(pl, &state, ofLane(&state, signals))
+		for i := range state.Routes {
+			for _, rule := range l.rules {
+				c := l.view(i, rule).Demote
+				out = append(out, PlannedVerdict{Lane: state.Lane, Route: state.Routes[i].Route, Rule: rule.Name, Is: c.Truth, When: c.When, For: c.For, Inputs: c.Inputs})
+			}
+		}
+	}
+	return out
+}
+
+// nextMoves are what the next round would decide about moving routes, all of it: what the journal was told of already is
+// told anew.
+func nextMoves(p *policy.Policy, w route.World, signals []route.Signals, next time.Time, o Options) []route.Decision {
+	fresh := w
+	fresh.Lanes = make([]route.LaneState, len(w.Lanes))
+	for i := range w.Lanes {
+		fresh.Lanes[i] = cloneLane(&w.Lanes[i])
+		for k := range fresh.Lanes[i].Routes {
+			fresh.Lanes[i].Routes[k].Told = nil
+		}
+	}
+	all := judge(p, fresh, next, o, func(l *route.LaneState) []route.Signals { return ofLane(l, signals) }).Decisions
+	return slices.DeleteFunc(all, func(d route.Decision) bool {
+		return d.Verdict != route.VerdictDemote && d.Verdict != route.VerdictPromote
+	})
 }

@@ -137,11 +137,11 @@ func TestAPlanIsWhatComes(t *testing.T) {
 		}
 		o := st.reload(to)
 		for _, l := range p.Lanes {
-			checkPlanned(rt, &l, find(&route.Table{Lanes: was}, l.Lane), find(st.table, l.Lane))
+			checkPlanned(rt, &l, rowIn(&route.Table{Lanes: was}, l.Lane), rowIn(st.table, l.Lane))
 		}
 		for i := range st.table.Lanes {
 			l := &st.table.Lanes[i]
-			old := find(&route.Table{Lanes: was}, l.Lane())
+			old := rowIn(&route.Table{Lanes: was}, l.Lane())
 			told := slices.ContainsFunc(p.Lanes, func(x PlannedLane) bool { return x.Lane == l.Lane() })
 			if differs := old == nil || encode(plannedRoutes(nil, old)) != encode(plannedRoutes(nil, l)) || *terms(old) != *terms(l); differs != told {
 				rt.Fatalf("lane %s differs %v, told %v: %s", l.Lane(), differs, told, encode(o.Decisions))
