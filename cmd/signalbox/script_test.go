@@ -219,15 +219,15 @@ func incidentTo(r *recording.Recorder) error {
 // toldIncident is the incident as a server tells it: all that is real, at a moment that does not move.
 type toldIncident struct {
 	*state.Model
-	at      time.Time
-	policy  *policy.Policy
-	world   route.World
-	signals []route.Signals
+	at     time.Time
+	policy *policy.Policy
+	world  route.World
+	seen   decide.Seen
 }
 
 // Explain is the controller's.
 func (s *toldIncident) Explain(id route.ID, l route.Lane) (any, bool) {
-	return decide.Explain(s.policy, s.world, s.signals, l, id)
+	return decide.Explain(s.policy, s.world, s.seen, l, id)
 }
 
 // past is the incident as the planner sees it.
@@ -235,7 +235,7 @@ type past struct{ *toldIncident }
 
 // Plan is the controller's.
 func (s past) Plan(candidate *policy.Policy) (decide.Planned, error) {
-	return decide.Plan(s.policy, candidate, s.world, s.signals, s.at.Add(signal.Tick), decide.Options{}), nil
+	return decide.Plan(s.policy, candidate, s.world, s.seen, s.at.Add(signal.Tick), decide.Options{}), nil
 }
 
 // Policy is the one in force.
@@ -280,7 +280,7 @@ func tellIncident(p *policy.Policy, journal *store.Store, lasts time.Duration) (
 	}
 	last := replay.Engine().Round(end, false)
 	keep(last)
-	return &toldIncident{Model: model, at: end, policy: p, world: last.World, signals: last.Signals}, failed
+	return &toldIncident{Model: model, at: end, policy: p, world: last.World, seen: decide.Seen{Signals: last.Signals, Wide: last.Wide}}, failed
 }
 
 func serveIncident(ts *testscript.TestScript, neg bool, args []string) {

@@ -88,16 +88,16 @@ type PlannedMove struct {
 	Decision route.Decision `json:"decision"`
 }
 
-// Plan says what a candidate would change of a state that was reached under policy p, by the signals of its last round;
+// Plan says what a candidate would change of a state that was reached under policy p, by what its last round saw;
 // next is when the next round is judged. Nothing that it is given is changed.
-func Plan(p, candidate *policy.Policy, w route.World, signals []route.Signals, next time.Time, o Options) Planned {
+func Plan(p, candidate *policy.Policy, w route.World, seen Seen, next time.Time, o Options) Planned {
 	out := Planned{Policy: p.Revision, Candidate: candidate.Revision, Generation: w.Generation, At: w.At}
 	was := Table(p, w, next)
 	adopted := Adopt(candidate, w, &was, next).World
 	is := Table(candidate, adopted, next)
 	out.Lanes = plannedLanes(&was, &is)
-	out.Verdicts = plannedVerdicts(verdicts(p, w, signals, next), verdicts(candidate, adopted, signals, next))
-	out.Next = plannedMoves(nextMoves(p, w, signals, next, o), nextMoves(candidate, adopted, signals, next, o))
+	out.Verdicts = plannedVerdicts(verdicts(p, w, seen, next), verdicts(candidate, adopted, seen, next))
+	out.Next = plannedMoves(nextMoves(p, w, seen, next, o), nextMoves(candidate, adopted, seen, next, o))
 	return out
 }
 
@@ -106,7 +106,7 @@ func plannedLanes(was, is *route.Table) []PlannedLane {
 	out := []PlannedLane{}
 	for i := range is.Lanes {
 		l := &is.Lanes[i]
-		switch old := rowIn(was, l.Lane()); {
+		switch old := rowOf(was, l.Lane()); {
 		case old == nil:
 			out = append(out, PlannedLane{Lane: l.Lane(), Change: LaneComes, Is: terms(l), Routes: plannedRoutes(nil, l)})
 		case !reflect.DeepEqual(seen(old), seen(l)):
@@ -114,21 +114,11 @@ func plannedLanes(was, is *route.Table) []PlannedLane {
 		}
 	}
 	for i := range was.Lanes {
-		if l := &was.Lanes[i]; rowIn(is, l.Lane()) == nil {
+		if l := &was.Lanes[i]; rowOf(is, l.Lane()) == nil {
 			out = append(out, PlannedLane{Lane: l.Lane(), Change: LaneGoes, Heir: heir(is, l), Was: terms(l), Routes: plannedRoutes(l, nil)})
 		}
 	}
 	return out
-}
-
-// rowIn is a lane of a table, or nil.
-func rowIn(t *route.Table, key route.Lane) *route.LaneTable {
-	for i := range t.Lanes {
-		if t.Lanes[i].Lane() == key {
-			return &t.Lanes[i]
-		}
-	}
-	return nil
 }
 
 func terms(l *route.LaneTable) *PlannedTerms { return &PlannedTerms{l.Mode, l.RetryAfter} }
@@ -231,20 +221,29 @@ func alike(a, b *route.Decision) bool {
 }
 
 // verdicts are what the rules of a policy say of demoting each route of a state, in Is.
-func verdicts(p *policy.Policy, w route.World, signals []route.Signals, now time.Time) []PlannedVerdict {
+func verdicts(p *policy.Policy, w route.World, seen Seen, now time.Time) []PlannedVerdict {
 	var out []PlannedVerdict
-	for n := range w.Lanes {
-		pl := p.Lane(w.Lanes[n].Lane)
-		if pl == nil {
+	r := newRound(p, seen, w, now, Options{})
+	families := r.families(w.Lanes)
+	r.rates = rates(families)
+	for _, f := range families {
+		if f == nil {
 			continue
 		}
-		state := cloneLane(&w.Lanes[n])
-		l := (&round{policy: p, now: now}).lane(pl, &state, ofLane(&state, signals))
-		for i := range state.Routes {
-			for _, rule := range l.rules {
-				c := l.view(i, rule).Demote
-				out = append(out, PlannedVerdict{Lane: state.Lane, Route: state.Routes[i].Route, Rule: rule.Name, Is: c.Truth, When: c.When, For: c.For, Inputs: c.Inputs})
-			}
+		for _, l := range f.rows() {
+			out = append(out, l.verdicts()...)
+		}
+	}
+	return out
+}
+
+func (l *lane) verdicts() []PlannedVerdict {
+	var out []PlannedVerdict
+	l.prepare()
+	for i := range l.states {
+		for _, rule := range l.rules {
+			c := l.view(i, rule).Demote
+			out = append(out, PlannedVerdict{Lane: l.key, Route: l.states[i].Route, Rule: rule.Name, Is: c.Truth, When: c.When, For: c.For, Inputs: c.Inputs})
 		}
 	}
 	return out
@@ -252,17 +251,26 @@ func verdicts(p *policy.Policy, w route.World, signals []route.Signals, now time
 
 // nextMoves are what the next round would decide about moving routes, all of it: what the journal was told of already is
 // told anew.
-func nextMoves(p *policy.Policy, w route.World, signals []route.Signals, next time.Time, o Options) []route.Decision {
+func nextMoves(p *policy.Policy, w route.World, seen Seen, next time.Time, o Options) []route.Decision {
 	fresh := w
-	fresh.Lanes = make([]route.LaneState, len(w.Lanes))
-	for i := range w.Lanes {
-		fresh.Lanes[i] = cloneLane(&w.Lanes[i])
-		for k := range fresh.Lanes[i].Routes {
-			fresh.Lanes[i].Routes[k].Told = nil
+	fresh.Lanes = slices.Clone(w.Lanes)
+	for i := range fresh.Lanes {
+		l := &fresh.Lanes[i]
+		l.Routes, l.Networks = untold(l.Routes), slices.Clone(l.Networks)
+		for k := range l.Networks {
+			l.Networks[k].Routes = untold(l.Networks[k].Routes)
 		}
 	}
-	all := judge(p, fresh, next, o, func(l *route.LaneState) []route.Signals { return ofLane(l, signals) }).Decisions
-	return slices.DeleteFunc(all, func(d route.Decision) bool {
+	return slices.DeleteFunc(Round(p, seen, fresh, next, o).Decisions, func(d route.Decision) bool {
 		return d.Verdict != route.VerdictDemote && d.Verdict != route.VerdictPromote
 	})
+}
+
+// untold are states of which the journal has been told nothing.
+func untold(states []route.State) []route.State {
+	out := slices.Clone(states)
+	for i := range out {
+		out[i].Told = nil
+	}
+	return out
 }

@@ -12,15 +12,21 @@ import (
 	"signalbox/rules/signal"
 )
 
-// plan plans another policy over the state as it is, and looks whether that was left alone.
+// plan plans another policy over the state and the signals as they are, and looks whether the state was left alone.
 func (s *story) plan(to site) Planned {
 	s.t.Helper()
-	var signals []route.Signals
-	for i := range s.world.Lanes {
-		signals = append(signals, s.signals(&s.world.Lanes[i])...)
+	var seen Seen
+	for i := range s.policy.Lanes {
+		l := &s.policy.Lanes[i]
+		seen.Signals = append(seen.Signals, s.signals(l.Lane, slices.Sorted(slices.Values(l.Order)))...)
 	}
+	return s.planSeen(to, seen)
+}
+
+func (s *story) planSeen(to site, seen Seen) Planned {
+	s.t.Helper()
 	before := encode(s.world)
-	p := Plan(s.policy, to.parse(s.t), s.world, signals, s.now.Add(signal.Tick), s.options)
+	p := Plan(s.policy, to.parse(s.t), s.world, seen, s.now.Add(signal.Tick), s.options)
 	if encode(s.world) != before {
 		s.t.Fatalf("planning changed the state")
 	}
@@ -126,28 +132,25 @@ func TestAPlanIsWhatComes(t *testing.T) {
 			}
 			st.round()
 		}
-		if same := st.plan(from); same.Changes() {
+		seen := Seen{Signals: st.last.Signals, Wide: st.last.Wide}
+		if same := st.planSeen(from, seen); same.Changes() {
 			rt.Fatalf("the policy in force would change %s", same.brief())
 		}
 		was := st.table.Lanes
-		p := st.plan(to)
-		var signals []route.Signals
-		for i := range st.world.Lanes {
-			signals = append(signals, st.signals(&st.world.Lanes[i])...)
-		}
+		p := st.planSeen(to, seen)
 		o := st.reload(to)
 		for _, l := range p.Lanes {
-			checkPlanned(rt, &l, rowIn(&route.Table{Lanes: was}, l.Lane), rowIn(st.table, l.Lane))
+			checkPlanned(rt, &l, rowOf(&route.Table{Lanes: was}, l.Lane), rowOf(st.table, l.Lane))
 		}
 		for i := range st.table.Lanes {
 			l := &st.table.Lanes[i]
-			old := rowIn(&route.Table{Lanes: was}, l.Lane())
+			old := rowOf(&route.Table{Lanes: was}, l.Lane())
 			told := slices.ContainsFunc(p.Lanes, func(x PlannedLane) bool { return x.Lane == l.Lane() })
 			if differs := old == nil || encode(plannedRoutes(nil, old)) != encode(plannedRoutes(nil, l)) || *terms(old) != *terms(l); differs != told {
 				rt.Fatalf("lane %s differs %v, told %v: %s", l.Lane(), differs, told, encode(o.Decisions))
 			}
 		}
-		next := judge(st.policy, st.world, st.now.Add(signal.Tick), st.options, func(l *route.LaneState) []route.Signals { return ofLane(l, signals) })
+		next := Round(st.policy, seen, st.world, st.now.Add(signal.Tick), st.options)
 		for i := range next.Decisions {
 			d := &next.Decisions[i]
 			if d.Verdict != route.VerdictDemote && d.Verdict != route.VerdictPromote {
