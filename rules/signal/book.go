@@ -26,7 +26,8 @@ type Options struct {
 type Book struct {
 	maxKeys  int
 	lanes    []route.Lane
-	waits    map[route.Class]time.Duration // receipt deadlines
+	terms    map[route.Class]Terms
+	volumes  map[route.Class]*volumes // of conversions, by class
 	keys     map[route.Key]*key
 	sorted   []*key           // the same in order; nil where keys came or went since
 	byLane   map[place][]*key // by network
@@ -37,7 +38,9 @@ type Book struct {
 	pools    map[pool]*normal   // baselines of pools of keys, as of the minute poolsAt
 	poolsAt  int64              // in minutes since the Unix epoch
 	troubled map[place]int64    // tick of the last trouble of routes that are out
+	belated  map[place]int64    // the same of receipts that are late
 	subjects []*subject         // reused from lane to lane
+	values   []float64          // the same
 	stats    Stats
 }
 
@@ -64,32 +67,44 @@ func New(o Options) *Book {
 	}
 	return &Book{
 		maxKeys:  o.MaxKeys,
-		waits:    map[route.Class]time.Duration{},
+		terms:    map[route.Class]Terms{},
+		volumes:  map[route.Class]*volumes{},
 		keys:     map[route.Key]*key{},
 		byLane:   map[place][]*key{},
 		routes:   map[route.ID]*account{},
 		sources:  map[string]*source{},
 		changed:  map[route.Key]bool{},
 		troubled: map[place]int64{},
+		belated:  map[place]int64{},
 	}
 }
 
-// SetLanes says which lanes there are, so that each key counts in the lane that serves it, and how young an unanswered
-// message of a class may be without counting as silence. Cohorts are kept.
-func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Duration) {
-	b.lanes, b.waits = lanes, deadlines
+// Terms are what a class asks of its messages.
+type Terms struct {
+	Deadline time.Duration // how young an unanswered message may be without counting as silence
+	Within   time.Duration // in which a message should arrive; 0 is not said
+}
+
+// SetLanes says which lanes there are, so that each key counts in the lane that serves it, and what their classes ask.
+// Cohorts are kept.
+func (b *Book) SetLanes(lanes []route.Lane, terms map[route.Class]Terms) {
+	b.lanes, b.terms = lanes, terms
+	for _, v := range b.volumes {
+		v.rows = nil
+		clear(v.index)
+	}
 	b.byLane = map[place][]*key{}
 	for _, k := range b.sortedKeys() {
 		b.place(k)
 	}
 }
 
-// deadline is how young an unanswered message of a class may be without counting as silence.
-func (b *Book) deadline(c route.Class) time.Duration {
-	if d, ok := b.waits[c]; ok {
-		return d
+// termsOf are what a class asks: its own terms, else those of every class.
+func (b *Book) termsOf(c route.Class) Terms {
+	if t, ok := b.terms[c]; ok {
+		return t
 	}
-	return b.waits[route.AnyClass]
+	return b.terms[route.AnyClass]
 }
 
 func (b *Book) sortedKeys() []*key {
@@ -275,8 +290,12 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		b.stats.Old++
 		return
 	}
+	if field >= fieldDelivered {
+		k.took(b.termsOf(k.id.Class), tick, age)
+	}
 	if field == fieldConverted {
 		k.learnConversion(age, tick)
+		b.volumeOf(k.id.Class).heard(o.Time)
 		a.proof = true
 	} else {
 		a.proven = true

@@ -23,6 +23,9 @@ type cell struct {
 	convDue     float64 // share of the unconverted ones' usual conversions that should be back
 	reach       float64 // sum of n × F of conversions
 	reachSq     float64 // sum of n × F² of conversions
+	promised    float64 // conversions that the delivered receipts promise by now
+
+	timely [horizons]timely
 }
 
 // ladder are the ages, in ticks, at which the windows that are scanned end: every tick for two minutes, in which most
@@ -66,6 +69,7 @@ func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
 		if n := k.ring.tally(s); n != (tally{}) {
 			age := t - start - width
 			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks)
+			k.time(&cells[rung], s, start, age, &n)
 		}
 		tick = start - 1
 	}
@@ -113,6 +117,9 @@ func (k *key) count(c *cell, n tally, index int, silence bool) {
 		c.convDue += rest * reach * k.normal.conversion
 		c.reach += submitted * reach
 		c.reachSq += submitted * reach * reach
+		if exact > 0 {
+			c.promised += float64(n.delivered) * min(1, reach*k.normal.conversion/(exact*k.normal.delivered))
+		}
 	}
 }
 

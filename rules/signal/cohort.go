@@ -11,6 +11,7 @@ const (
 	fieldFailed           // final failures: receipts that say so, and submits refused by the route's fault
 	fieldThrottled        // submits refused because it was too much at once
 	fieldConverted        // conversions
+	fieldInTime           // receipts that say delivered, no older than what the class allows
 	fieldDelivered        // receipts that say delivered, by age: nine fields from here on
 	fields         = fieldDelivered + len(receiptAges) + 1
 )
@@ -66,7 +67,7 @@ const (
 	narrowMaximum = math.MaxUint16
 )
 
-// ring holds the cohorts of one key: 216 of 26 bytes, or of 52 once one count has outgrown 16 bits. It takes memory when
+// ring holds the cohorts of one key: 216 of 28 bytes, or of 56 once one count has outgrown 16 bits. It takes memory when
 // the first message is counted, and gives it back when the last one has left.
 type ring struct {
 	head   int64 // tick of the newest cohort, in ticks since the Unix epoch

@@ -94,3 +94,20 @@ func pacedIndex(age, width int64) int {
 	}
 	return pacedTen + int(min(age/ticksPerTen, ringSpan/ticksPerTen+1))
 }
+
+// age is the youngest age, in seconds, by which a share has come; the last knot where it never has. The curve is not
+// empty.
+func (c *curve) age(share float64) float64 {
+	i := sort.Search(len(c.shares), func(i int) bool { return c.shares[i] >= share })
+	if i == len(c.shares) {
+		return c.ages[i-1]
+	}
+	a0, s0 := 0.0, 0.0
+	if i > 0 {
+		a0, s0 = c.ages[i-1], c.shares[i-1]
+	}
+	if !(c.shares[i] > s0) {
+		return c.ages[i]
+	}
+	return a0 + (c.ages[i]-a0)*(share-s0)/(c.shares[i]-s0)
+}

@@ -18,14 +18,20 @@ type subject struct {
 	keys     []*key
 	tracks   []track
 	windows  []sums
+	spans    []since
 	reading  reading
 	tick     int64
 	found    finding
 	loss     conversionFinding
-	cause    string // why delivery cannot be judged
-	summed   int    // number of rungs in sum; 0 for none
-	sum      window // of the rungs that were last asked for
-	troubled int64  // tick of the last judgement, of a route that is out, that found trouble; 0 for none
+	late     lateFinding   // receipts that are not in time
+	outside  lateFinding   // deliveries that are not within what the class allows
+	cut      int64         // first tick whose messages count
+	silent   time.Duration // since the last conversion of the class
+	belated  int64         // as troubled, for receipts that are late
+	cause    string        // why delivery cannot be judged
+	summed   int           // number of rungs in sum; 0 for none
+	sum      window        // of the rungs that were last asked for
+	troubled int64         // tick of the last judgement, of a route that is out, that found trouble; 0 for none
 }
 
 // Judge returns the signals of the routes of a lane, in the order of the inquiries.
@@ -46,6 +52,9 @@ func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []rou
 			out[i].Second = s.second(lane)
 		}
 	}
+	for i := range subjects {
+		b.beside(i, subjects, out)
+	}
 	return out
 }
 
@@ -54,8 +63,9 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 	p := place{lane, ask.Route}
 	s.ask, s.account, s.keys = ask, b.account(ask.Route), b.byLane[p]
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
-	s.windows, s.tracks = s.windows[:0], s.tracks[:0]
-	s.summed, s.sum = 0, window{}
+	s.late, s.outside = lateFinding{rung: -1}, lateFinding{rung: -1}
+	s.windows, s.tracks, s.spans = s.windows[:0], s.tracks[:0], s.spans[:0]
+	s.summed, s.sum, s.belated = 0, window{}, 0
 	s.reading = s.account.clock.read(now)
 	out := ask.Accused != route.Accused{}
 	if s.reading.cause != "" {
@@ -64,11 +74,18 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 		return
 	}
 	s.tick = tickOf(s.reading.at)
-	s.fill(b, s.cutTick(now), now, out)
+	s.cut = s.cutTick(now)
+	s.silent = s.silence(b.volumeOf(s.class(lane)))
+	s.fill(b, s.cut, now, out)
 	s.windows = prefixes(s.windows, s.tracks)
 	s.found = scan(s.windows)
+	s.spans = spans(s.spans, s.tracks)
+	s.findLate()
 	if s.reading.conversion == "" && !s.convertible() {
 		s.reading.conversion = "no conversion has come back on the route yet"
+	}
+	if s.reading.conversion == "" {
+		s.doubt(s.weigh(b, s.class(lane), now))
 	}
 	if s.reading.conversion == "" {
 		s.loss = scanConversions(s.tracks)
@@ -78,6 +95,7 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 		b.remember(s, p)
 	} else {
 		delete(b.troubled, p)
+		delete(b.belated, p)
 	}
 }
 
@@ -123,6 +141,10 @@ func (b *Book) remember(s *subject, p place) {
 		b.troubled[p] = max(b.troubled[p], s.tick-s.loss.calm)
 	}
 	s.troubled = min(b.troubled[p], s.tick)
+	if s.late.evidence >= peaceNats && s.ask.Accused.Latency > 0 {
+		b.belated[p] = max(b.belated[p], s.tick-s.late.calm)
+	}
+	s.belated = min(b.belated[p], s.tick)
 }
 
 // fill makes the tracks of all keys that have a baseline.
@@ -140,7 +162,14 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 		s.tracks = s.tracks[:n+1]
 		t := &s.tracks[n]
 		t.normal = k.normal
-		t.cells = k.fill(t.cells, s.tick, cut, s.deadline(b, k))
+		wait := s.deadline(b, k)
+		k.aim(b.termsOf(k.id.Class), wait)
+		t.timing, t.aims = k.timing, nil
+		if t.timing != nil {
+			t.aims = &t.timing.horizons
+		}
+		t.cells = k.fill(t.cells, s.tick, cut, wait)
+		t.since = k.convertsSince(s.tick, int64(s.silent/Tick))
 		n++
 	}
 	switch {
@@ -157,7 +186,7 @@ func (s *subject) deadline(b *Book, k *key) time.Duration {
 	if k.normal.source != own && !s.account.proven {
 		return math.MaxInt64
 	}
-	return b.deadline(k.id.Class)
+	return b.termsOf(k.id.Class).Deadline
 }
 
 func (s *subject) coldCause() string {
@@ -201,7 +230,9 @@ func (s *subject) startOf(rung int) int64 {
 }
 
 // accusing reports whether there is enough evidence to ask peers and other channels about it.
-func (s *subject) accusing() bool { return s.found.evidence >= 1 || s.loss.evidence >= 1 }
+func (s *subject) accusing() bool {
+	return s.found.evidence >= 1 || s.loss.evidence >= 1 || s.late.evidence >= 1
+}
 
 // suspect is the state that the worst window points to.
 func (s *subject) suspect() route.Accused {
@@ -216,6 +247,7 @@ func (s *subject) suspect() route.Accused {
 			a.Delivered = clamp(w.delivered/math.Max(w.delivered+w.failed, 1), 0.01, 0.97*w.status())
 		}
 	}
+	a.Latency = s.lateSuspect()
 	if s.loss.evidence >= 1 {
 		a.Conversion = s.loss.share
 	}

@@ -20,6 +20,7 @@ type key struct {
 	exact   *paced  // its receipt curve as learned
 	convert *paced  // its conversion curve as learned; nil where conversions are not reported
 	normal  *normal // nil while it is cold
+	timing  *timing // how long its receipts take; nil until one came or it is judged
 	stamp   int64   // minute that normal and paced were made in; 0 where they are to be made anew
 }
 
@@ -46,7 +47,7 @@ func (k *key) advance(b *Book, tick int64) {
 // set back since: nothing in it can be dated.
 func (k *key) reach(b *Book, tick int64) {
 	if k.ring.head-tick >= fineSlots {
-		k.ring, k.answers, k.suspect = newRing(tick), answers{}, [len(k.suspect)]span{}
+		k.ring, k.answers, k.suspect, k.timing = newRing(tick), answers{}, [len(k.suspect)]span{}, nil
 	}
 	k.advance(b, tick)
 }

@@ -31,6 +31,11 @@ func (s *subject) peer(accused *subject) route.Peer {
 			p.Delivery += trouble.against(c, n, c.due)
 		})
 	}
+	if state.Latency > 0 {
+		from := accused.spans[accused.late.rung].from
+		s.each(from, func(c *cell, _ *normal) { p.Known = p.Known || c.submitted > 0 })
+		p.Latency = s.lateAgainst(from, accused.late.horizon, state.Latency)
+	}
 	if state.Conversion > 0 && s.reading.conversion == "" {
 		s.each(accused.startOf(accused.loss.rung), func(c *cell, n *normal) {
 			p.Known = p.Known || c.submitted > 0
@@ -57,11 +62,15 @@ func (s *subject) each(from int64, do func(*cell, *normal)) {
 
 // second asks the channels other than receipts about the window in which the receipts look worst.
 func (s *subject) second(lane route.Lane) route.Second {
-	if s.found.rung < 0 {
+	rung := s.found.rung
+	if rung < 0 {
+		rung = s.late.rung
+	}
+	if rung < 0 {
 		return route.Second{}
 	}
 	var out route.Second
-	out.ProbesOK, out.ProbesFailed = s.account.since(lane, timeOf(s.startOf(s.found.rung)))
+	out.ProbesOK, out.ProbesFailed = s.account.since(lane, timeOf(s.startOf(rung)))
 	if !converting(s.tracks) || s.reading.conversion != "" {
 		return out
 	}
@@ -72,8 +81,8 @@ func (s *subject) second(lane route.Lane) route.Second {
 		if t.normal.conversion <= 0 {
 			continue
 		}
-		for rung := range min(s.found.rung+1, len(t.cells)) {
-			out.Conversion += conversionRatio(&t.cells[rung], share, 1)
+		for i := range min(rung+1, len(t.cells)) {
+			out.Conversion += conversionRatio(&t.cells[i], share, 1)
 		}
 	}
 	return out
@@ -85,6 +94,8 @@ func (s *subject) lostShare() float64 {
 	share := 1.0
 	if a.Arrival > 0 {
 		share *= a.Arrival
+	} else if s.found.rung < 0 && a.Latency > 0 {
+		share *= a.Latency
 	}
 	if a.Delivered > 0 {
 		share *= a.Delivered / math.Max(s.windows[s.found.rung].status(), 1e-9)
