@@ -64,7 +64,8 @@ func ofLane(l *route.LaneState, all []route.Signals) []route.Signals {
 	out := make([]route.Signals, len(l.Routes))
 	for i, s := range l.Routes {
 		q := route.Quality{Cause: "not judged yet"}
-		out[i] = route.Signals{Lane: l.Lane, Route: s.Route, Delivery: route.Delivery{Quality: q}, Conversion: route.Conversion{Quality: q}, Submit: route.Submit{Quality: q}, Open: route.Open{Quality: q}}
+		out[i] = route.Signals{Lane: l.Lane, Route: s.Route, Delivery: route.Delivery{Quality: q}, Within: route.Within{Quality: q}, Latency: route.Latency{Quality: q},
+			Conversion: route.Conversion{Quality: q}, Submit: route.Submit{Quality: q}, Open: route.Open{Quality: q}, Score: route.Score{Quality: q}}
 		for j := range all {
 			if all[j].Lane == l.Lane && all[j].Route == s.Route {
 				out[i] = all[j]
@@ -203,6 +204,17 @@ func onlySo(m route.Mode) string {
 	return "it is only observed"
 }
 
+// troubled is when route i, which is out, last showed trouble of the kind that keeps it out.
+func (l *lane) troubled(i int) time.Time {
+	at := l.signals[i].Delivery.Troubled
+	for _, rule := range l.rules {
+		if holds(&l.state.Routes[i], rule.Name) && readsTimes(rule.Promote.When) {
+			return later(at, l.signals[i].Latency.Troubled)
+		}
+	}
+	return at
+}
+
 // nextBack says what lets a route go its next step back.
 func (l *lane) nextBack(i int) string {
 	s := &l.state.Routes[i]
@@ -216,7 +228,7 @@ func (l *lane) nextBack(i int) string {
 	if l.now.Before(s.HoldUntil) {
 		wants = append(wants, l.clock(s.HoldUntil)+" has passed")
 	}
-	if at := l.signals[i].Delivery.Troubled; !at.IsZero() {
+	if at := l.troubled(i); !at.IsZero() {
 		quiet := at.Add(peace(l.round.policy, s))
 		wants = append(wants, fmt.Sprintf("%s has passed without trouble, which was last seen at %s", l.clock(quiet), l.clock(at)))
 	}

@@ -115,19 +115,33 @@ func (c *Condition) trafficRead() string {
 	return "it"
 }
 
-// unanswered is the signal about messages that the rule demotes by, where its way back reads none such; "" elsewhere.
-func (r *Rule) unanswered() string {
-	for _, s := range []string{"delivery", "conversion"} {
-		if r.Promote.When.Reads(s) {
+// answers are, for each signal about messages that a rule can demote by, those that can show that what it accused the
+// route of is over.
+var answers = []struct {
+	signal string
+	by     []string
+}{
+	{"delivery", []string{"delivery", "within", "conversion"}},
+	{"conversion", []string{"conversion", "delivery"}},
+	{"latency", []string{"latency", "within"}},
+	{"within", []string{"within", "latency"}},
+}
+
+// unanswered is the first signal about messages that the rule demotes by, where its way back reads none that answers any
+// of them; "" elsewhere.
+func (r *Rule) unanswered() (first string) {
+	for _, a := range answers {
+		if !r.Demote.When.Reads(a.signal) {
+			continue
+		}
+		if slices.ContainsFunc(a.by, r.Promote.When.Reads) {
 			return ""
 		}
-	}
-	for _, s := range []string{"delivery", "conversion"} {
-		if r.Demote.When.Reads(s) {
-			return s
+		if first == "" {
+			first = a.signal
 		}
 	}
-	return ""
+	return first
 }
 
 func classNames(classes []route.Class) string {

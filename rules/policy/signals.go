@@ -40,9 +40,6 @@ var variableByName = indexVariables()
 // probeKinds are the kinds of probe, from the cheapest to the most telling.
 var probeKinds = []string{"tcp", "bind", "enquire", "submit", "receipt", "handset", "http"}
 
-// futureSignals are names that policies of later versions can read.
-var futureSignals = map[string]bool{"within": true, "latency": true, "peers": true, "score": true}
-
 func indexVariables() map[string]*variable {
 	m := make(map[string]*variable, len(variables))
 	for i := range variables {
@@ -53,7 +50,7 @@ func indexVariables() map[string]*variable {
 
 func allVariables() []variable {
 	var out []variable
-	for _, group := range [][]variable{deliveryVariables(), conversionVariables(), submitVariables(), openVariables()} {
+	for _, group := range [][]variable{deliveryVariables(), withinVariables(), latencyVariables(), conversionVariables(), submitVariables(), openVariables(), peersVariables(), scoreVariables()} {
 		for _, v := range group {
 			v.traffic = true
 			out = append(out, v)
@@ -94,9 +91,19 @@ type signal struct {
 
 // field is a variable of the signal.
 func (s signal) field(name string, typ *cel.Type, low, high float64, get func(*route.Signals) ref.Val) variable {
+	return s.of(name, typ, low, high, func(x *route.Signals) ref.Val {
+		if !s.quality(x).Known {
+			return unknown
+		}
+		return get(x)
+	})
+}
+
+// of is a variable that says by itself whether it is known.
+func (s signal) of(name string, typ *cel.Type, low, high float64, get func(*route.Signals) ref.Val) variable {
 	full := s.name + "." + name
 	return variable{name: full, label: full, typ: typ, low: low, high: high, about: s.about, get: func(e *Env) ref.Val {
-		if e.Signals == nil || !s.quality(e.Signals).Known {
+		if e.Signals == nil {
 			return unknown
 		}
 		return get(e.Signals)
@@ -117,6 +124,16 @@ func (s signal) nats(name string, get func(*route.Signals) float64) variable {
 
 func (s signal) span(name string, get func(*route.Signals) route.Duration) variable {
 	return s.field(name, cel.DurationType, 0, 0, func(x *route.Signals) ref.Val { return span(get(x)) })
+}
+
+// percentile is a span that is not known while it is zero.
+func (s signal) percentile(name string, get func(*route.Signals) route.Duration) variable {
+	return s.field(name, cel.DurationType, 0, 0, func(x *route.Signals) ref.Val {
+		if d := get(x); d > 0 {
+			return span(d)
+		}
+		return unknown
+	})
 }
 
 // common are the variables that every signal has.
@@ -182,6 +199,74 @@ func openVariables() []variable {
 	return append([]variable{
 		s.count("messages", func(x *route.Signals) float64 { return x.Open.Messages }),
 		s.span("oldest_p95", func(x *route.Signals) route.Duration { return x.Open.OldestP95 }),
+	}, s.common()...)
+}
+
+func withinVariables() []variable {
+	s := signal{"within", func(x *route.Signals) *route.Quality { return &x.Within.Quality }, func(x *route.Signals) float64 { return x.Within.Messages }}
+	return append([]variable{
+		s.ratio("ratio", func(x *route.Signals) float64 { return x.Within.Ratio }),
+		s.ratio("low", func(x *route.Signals) float64 { return x.Within.Low }),
+		s.ratio("high", func(x *route.Signals) float64 { return x.Within.High }),
+		s.ratio("baseline", func(x *route.Signals) float64 { return x.Within.Baseline }),
+		s.count("messages", func(x *route.Signals) float64 { return x.Within.Messages }),
+		s.count("evidence", func(x *route.Signals) float64 { return x.Within.Evidence }),
+		s.field("since", cel.TimestampType, 0, 0, func(x *route.Signals) ref.Val { return moment(x.Within.Since) }),
+	}, s.common()...)
+}
+
+func latencyVariables() []variable {
+	s := signal{"latency", func(x *route.Signals) *route.Quality { return &x.Latency.Quality }, func(x *route.Signals) float64 { return x.Latency.Messages }}
+	return append([]variable{
+		s.count("evidence", func(x *route.Signals) float64 { return x.Latency.Evidence }),
+		s.count("lateness", func(x *route.Signals) float64 { return x.Latency.Lateness }),
+		s.count("messages", func(x *route.Signals) float64 { return x.Latency.Messages }),
+		s.percentile("p50", func(x *route.Signals) route.Duration { return x.Latency.P50 }),
+		s.percentile("p95", func(x *route.Signals) route.Duration { return x.Latency.P95 }),
+		s.percentile("p99", func(x *route.Signals) route.Duration { return x.Latency.P99 }),
+		s.percentile("baseline_p95", func(x *route.Signals) route.Duration { return x.Latency.BaselineP95 }),
+		s.count("recovered", func(x *route.Signals) float64 { return x.Latency.Recovered }),
+		s.field("since", cel.TimestampType, 0, 0, func(x *route.Signals) ref.Val { return moment(x.Latency.Since) }),
+	}, s.common()...)
+}
+
+// peersVariables are those of the lane's other routes, each known where another route has it.
+func peersVariables() []variable {
+	s := signal{"peers", func(x *route.Signals) *route.Quality { return &x.Delivery.Quality }, func(x *route.Signals) float64 { return x.Delivery.Messages }}
+	share := func(name string, get func(*route.Others) route.Median[float64]) variable {
+		return s.of(name, cel.DoubleType, 0, 1, func(x *route.Signals) ref.Val {
+			if m := get(&x.Others); m.Known() {
+				return number(m.Value)
+			}
+			return unknown
+		})
+	}
+	return []variable{
+		share("delivery", func(o *route.Others) route.Median[float64] { return o.Delivery }),
+		share("within", func(o *route.Others) route.Median[float64] { return o.Within }),
+		s.of("latency", cel.DurationType, 0, 0, func(x *route.Signals) ref.Val {
+			if m := x.Others.Latency; m.Known() {
+				return span(m.Value)
+			}
+			return unknown
+		}),
+		share("conversion", func(o *route.Others) route.Median[float64] { return o.Conversion }),
+		s.of("better", cel.IntType, 0, math.Inf(1), func(x *route.Signals) ref.Val {
+			if o := &x.Others; o.Compared > 0 {
+				return types.Int(o.Better)
+			}
+			return unknown
+		}),
+	}
+}
+
+func scoreVariables() []variable {
+	s := signal{"score", func(x *route.Signals) *route.Quality { return &x.Score.Quality }, func(*route.Signals) float64 { return 0 }}
+	value := s.field("", cel.DoubleType, 0, 100, func(x *route.Signals) ref.Val { return number(x.Score.Value) })
+	value.name, value.label = s.name, s.name
+	return append([]variable{
+		value,
+		s.ratio("weight", func(x *route.Signals) float64 { return x.Score.Weight }),
 	}, s.common()...)
 }
 
