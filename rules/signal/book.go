@@ -199,6 +199,9 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 	s, l := b.reporter(a, o)
 	switch o.Kind {
 	case route.KindSubmit:
+		if l != nil {
+			l.submits = true
+		}
 		b.submit(a, o, a.clock.submit(s, o.Time, now), now)
 	case route.KindReceipt, route.KindConversion:
 		a.clock.receipt(s, l, o, now)

@@ -231,7 +231,7 @@ func (s *subject) startOf(rung int) int64 {
 
 // accusing reports whether there is enough evidence to ask peers and other channels about it.
 func (s *subject) accusing() bool {
-	return s.found.evidence >= 1 || s.loss.evidence >= 1 || s.late.evidence >= 1
+	return s.found.evidence >= 1 || s.loss.evidence >= 1 || s.late.evidence >= lateSuspected
 }
 
 // suspect is the state that the worst window points to.

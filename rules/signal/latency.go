@@ -13,8 +13,17 @@ const (
 	receiptsForP99 = 100
 )
 
+// lateSuspected is the evidence of lateness from which others are asked about it: less is there often on a healthy route.
+const lateSuspected = 3.0
+
 // findLate looks at whether receipts come in time: in time for the baseline, and for the class.
 func (s *subject) findLate() {
+	if s.reading.timing != "" {
+		for i := range s.spans {
+			s.spans[i].at = [horizons]punctuality{}
+		}
+		return
+	}
 	s.late = scanLate(s.spans, byBaseline, answeredInTime)
 	if other := scanLate(s.spans, byClass, answeredInTime); other.evidence > s.late.evidence {
 		s.late = other
@@ -24,7 +33,7 @@ func (s *subject) findLate() {
 
 // lateSuspect is the share of the receipts usual in time that the worst window still has; 0 where nothing speaks against it.
 func (s *subject) lateSuspect() float64 {
-	if s.late.rung < 0 || s.late.evidence < 1 {
+	if s.late.evidence < lateSuspected {
 		return 0
 	}
 	p := &s.spans[s.late.rung].at[s.late.horizon]
@@ -41,7 +50,7 @@ func (s *subject) latency(l *route.Latency, q route.Quality) {
 		l.Quality = route.Quality{Cause: cause, Age: q.Age}
 		return
 	}
-	h, rung := byBaseline, s.shownLate(s.late.rung, byBaseline)
+	h, rung := byBaseline, s.shownLate(&s.late, byBaseline)
 	if rung == s.late.rung {
 		h = s.late.horizon
 	}
@@ -70,6 +79,8 @@ func (s *subject) proven() float64 {
 func (s *subject) untimed(h int) string {
 	last := len(s.spans) - 1
 	switch {
+	case s.reading.timing != "":
+		return s.reading.timing
 	case last < 0 || s.spans[last].submitted == 0 || !s.busy():
 		return s.emptyCause()
 	case s.limit(h) > 0 && s.spans[last].at[h].sent > 0:
@@ -102,9 +113,9 @@ func (s *subject) limit(h int) (longest time.Duration) {
 
 // shownLate is the window to show of a horizon: the accusing one, else the shortest that has 50 messages over two minutes.
 // Of a route that is out it is never the accusing one.
-func (s *subject) shownLate(accusing, h int) int {
-	if accusing >= 0 && s.ask.Accused == (route.Accused{}) {
-		return accusing
+func (s *subject) shownLate(f *lateFinding, h int) int {
+	if f.evidence >= lateSuspected && s.ask.Accused == (route.Accused{}) {
+		return f.rung
 	}
 	first := -1
 	for rung := range s.spans {
@@ -201,6 +212,9 @@ func (s *subject) usualP95() route.Duration {
 // messages from a tick on.
 func (s *subject) lateAgainst(from int64, h int, share float64) float64 {
 	var sum punctuality
+	if s.reading.timing != "" {
+		return 0
+	}
 	for i := range s.tracks {
 		t := &s.tracks[i]
 		for rung := range t.cells {

@@ -12,6 +12,9 @@ import (
 // comparedLeast is how many messages of another route must be due for it to count in a median.
 const comparedLeast = 10
 
+// sharesTrouble is the log likelihood, in nats, from which a peer has the same trouble.
+const sharesTrouble = 2.0
+
 // beside compares the i-th route with the lane's others, each time over the window that is shown of this one.
 func (b *Book) beside(i int, subjects []*subject, all []route.Signals) {
 	at := &all[i]
@@ -31,29 +34,26 @@ func (b *Book) beside(i int, subjects []*subject, all []route.Signals) {
 	for p := range at.Peers {
 		if peer := &at.Peers[p]; peer.Known {
 			o.Compared++
-			if mostAgainst(at.Suspect, peer) <= route.ProvenBetter {
+			if provenBetter(at.Suspect, peer) {
 				o.Better++
 			}
 		}
 	}
 }
 
-// mostAgainst is what speaks most against a peer, by all that the accused is suspected of.
-func mostAgainst(a route.Accused, p *route.Peer) float64 {
-	most := math.Inf(-1)
-	if a.Arrival > 0 || a.Delivered > 0 {
-		most = math.Max(most, p.Delivery)
+// provenBetter reports whether a peer is proven better by some of what the accused is suspected of, and shares none of it.
+func provenBetter(a route.Accused, p *route.Peer) bool {
+	better := false
+	for _, channel := range [...]struct {
+		accused bool
+		nats    float64
+	}{{a.Arrival > 0 || a.Delivered > 0, p.Delivery}, {a.Latency > 0, p.Latency}, {a.Conversion > 0, p.Conversion}} {
+		if channel.accused && channel.nats >= sharesTrouble {
+			return false
+		}
+		better = better || channel.accused && channel.nats <= route.ProvenBetter
 	}
-	if a.Latency > 0 {
-		most = math.Max(most, p.Latency)
-	}
-	if a.Conversion > 0 {
-		most = math.Max(most, p.Conversion)
-	}
-	if math.IsInf(most, -1) {
-		return 0
-	}
-	return most
+	return better
 }
 
 // The shares of a window that medians are made of; known where enough messages are due.

@@ -25,7 +25,7 @@ func bucketOf(age float64) int {
 	if !(age > sketchLeast) {
 		return 0
 	}
-	return min(int(math.Ceil(math.Log(age/sketchLeast)/sketchLog)), sketchBuckets-1)
+	return int(math.Min(math.Ceil(math.Log(age/sketchLeast)/sketchLog), sketchBuckets-1))
 }
 
 // bucketAge is the age in seconds that a bucket stands for.

@@ -12,7 +12,7 @@ func (s *subject) within(w *route.Within, q route.Quality) {
 		w.Quality = route.Quality{Cause: cause, Age: q.Age}
 		return
 	}
-	rung := s.shownLate(s.outside.rung, byClass)
+	rung := s.shownLate(&s.outside, byClass)
 	p := &s.spans[rung].at[byClass]
 	w.Ratio, w.Low, w.High = interval(min(p.early, p.sent), p.sent, p.sent)
 	w.Baseline, w.Messages, w.Evidence = p.delivered/p.sent, p.sent, s.outside.evidence
