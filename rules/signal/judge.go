@@ -44,6 +44,9 @@ func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []rou
 	for i, ask := range asks {
 		b.prepare(subjects[i], lane, ask, now)
 	}
+	for _, s := range subjects {
+		b.settle(s, lane)
+	}
 	out := make([]route.Signals, len(asks))
 	for i, s := range subjects {
 		s.signals(&out[i], lane, now)
@@ -85,11 +88,20 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 		s.reading.conversion = "no conversion has come back on the route yet"
 	}
 	if s.reading.conversion == "" {
-		s.doubt(s.weigh(b, s.class(lane), now))
+		s.loss = scanConversions(s.tracks)
+		s.weigh(b.volumeOf(s.class(lane)), now)
+	}
+}
+
+// settle doubts the conversions of a route, once those of the others are known, and notes what is wrong with it.
+func (b *Book) settle(s *subject, lane route.Lane) {
+	if s.reading.cause != "" {
+		return
 	}
 	if s.reading.conversion == "" {
-		s.loss = scanConversions(s.tracks)
+		s.doubt(s.odd(b.volumeOf(s.class(lane)), s.class(lane)))
 	}
+	p, out := place{lane, s.ask.Route}, s.ask.Accused != route.Accused{}
 	s.accuse(out)
 	if out {
 		b.remember(s, p)

@@ -14,25 +14,32 @@ import (
 // routes with it; and pumped traffic, which nobody converts, makes submits jump and leaves conversions as they were.
 
 const (
-	promisedLeast = 20               // conversions must be promised in a window for it to tell anything
-	volumeNats    = 3.0              // of evidence that a route's conversions fell, or that another's did or did not with them
-	fellTo        = 0.85             // share of the promised conversions below which they fell: what the scan tolerates
-	roseTo        = 1.30             // and above which they rose
-	missedLeast   = 10               // conversions that must be missed on all routes since the last one for them to have stopped
-	missedFor     = 10 * time.Second // and for how long
-	jumpTo        = 1.5              // times the rate before, from which submits have jumped
-	classJumpTo   = 1.2              // and those of the whole class, so that it is more than a route taking over from another
-	keptUp        = 0.8              // times the rate before, or its inverse, between which conversions stayed as they were
-	jumpMessages  = 50               // submits, and conversions before them, that a jump must rest on
+	promisedLeast = 20   // conversions must be promised in a window for it to tell anything
+	volumeNats    = 3.0  // of evidence that a route's conversions fell, or that another's did or did not with them
+	fellTo        = 0.85 // share of the promised conversions below which they fell: what the scan tolerates
+	roseTo        = 1.30 // and above which they rose
+	missedLeast   = 10   // conversions that must be missed on all routes since the last one for them to have stopped
+	missedFor     = Tick // and for how long
+	jumpTo        = 1.5  // times the rate before, from which submits have jumped
+	classJumpTo   = 1.2  // and those of the whole class, so that it is more than a route taking over from another
+	keptUp        = 0.6  // times the rate before, or its inverse, between which conversions stayed as they were
+	jumpMessages  = 50   // submits, and conversions before them, that a jump must rest on
 	jumpBefore    = 600 / tickSeconds
 	volumesAfter  = time.Minute // a round that is older tells nothing of the others
 )
 
-// volumeRungs are the windows that are asked, the youngest first: one minute, two, six, thirty, and two hours.
-var volumeRungs = [...]int{rungOf(11, 0), rungOf(23, 0), rungOf(71, 0), rungOf(359, 0), rungOf(1331, 0)}
+// volumeRungs are the windows that are asked, the youngest first: 20 and 30 seconds, one minute, two, six, thirty, and two
+// hours.
+var volumeRungs = [...]int{rungOf(3, 0), rungOf(5, 0), rungOf(11, 0), rungOf(23, 0), rungOf(71, 0), rungOf(359, 0), rungOf(1331, 0)}
 
 // amount is the conversions of a window: those that came and those that its delivered receipts promise by now.
 type amount struct{ converted, promised, submitted float64 }
+
+func (a *amount) add(o amount) {
+	a.converted += o.converted
+	a.promised += o.promised
+	a.submitted += o.submitted
+}
 
 // share is the part of the promised that came.
 func (a amount) share() float64 { return a.converted / math.Max(a.promised, 1e-9) }
@@ -44,6 +51,14 @@ func (a amount) nats(x float64) float64 { return a.converted*math.Log(x) + a.pro
 type volume struct {
 	was, now       [len(volumeRungs)]amount
 	wasDue, nowDue float64 // conversions due since the last one of the class
+}
+
+// nats is the log likelihood of x times the promised conversions in a window: in this round, where it tells already.
+func (v *volume) nats(w int, x float64) float64 {
+	if now := v.now[w].nats(x); math.Abs(now) >= volumeNats {
+		return now
+	}
+	return v.was[w].nats(x)
 }
 
 // volumes are those of a class.
@@ -99,34 +114,37 @@ func (v *volumes) row(id route.ID) int {
 	return i
 }
 
-// weigh counts the route's conversions into the volume of its class, and says why they cannot be trusted, or nothing.
-func (s *subject) weigh(b *Book, c route.Class, now time.Time) string {
-	v := b.volumeOf(c)
+// weigh counts the route's conversions into the volume of its class.
+func (s *subject) weigh(v *volumes, now time.Time) {
 	v.turn(now)
-	row := v.row(s.ask.Route)
-	var own [len(volumeRungs)]amount
-	for w := range own {
-		own[w] = s.amount(w)
-		v.rows[row].now[w].converted += own[w].converted
-		v.rows[row].now[w].promised += own[w].promised
-		v.rows[row].now[w].submitted += own[w].submitted
+	row := &v.rows[v.row(s.ask.Route)]
+	for w := range row.now {
+		row.now[w].add(s.amount(w))
 	}
 	for i := range s.tracks {
-		v.rows[row].nowDue += s.tracks[i].since
+		row.nowDue += s.tracks[i].since
 	}
+}
+
+// odd says why the route's conversions cannot be trusted, or nothing.
+func (s *subject) odd(v *volumes, c route.Class) string {
 	if cause := v.stopped(s); cause != "" {
 		return cause
 	}
-	for w, a := range own {
+	if s.loss.evidence >= volumeNats {
+		if cause := s.pumped(v, s.loss.rung); cause != "" {
+			return cause
+		}
+	}
+	row := v.row(s.ask.Route)
+	for w := range volumeRungs {
+		a := s.amount(w)
 		if a.promised < promisedLeast {
 			continue
 		}
 		x := a.share()
 		switch moved := x < fellTo || x > roseTo; {
 		case moved && a.nats(math.Max(x, 1e-3)) >= volumeNats:
-			if cause := s.pumped(v, w); x < fellTo && cause != "" {
-				return cause
-			}
 			if cause := v.together(c, row, w, x); cause != "" {
 				return cause
 			}
@@ -147,9 +165,12 @@ func (s *subject) class(lane route.Lane) route.Class {
 
 // doubt leaves the route's conversions out, where there is a cause.
 func (s *subject) doubt(cause string) {
-	s.reading.conversion = cause
+	if cause == "" {
+		return
+	}
+	s.reading.conversion, s.loss = cause, conversionFinding{rung: -1}
 	for i := range s.spans {
-		s.spans[i].doubted = cause != ""
+		s.spans[i].doubted = true
 	}
 }
 
@@ -165,10 +186,14 @@ func (s *subject) amount(w int) amount {
 // stopped says that no conversion has come on any route of the class for longer than can be chance; or nothing. Where one
 // route carries everything, it cannot be told from one that reaches nobody: then other channels have to tell.
 func (v *volumes) stopped(s *subject) string {
-	if s.silent < missedFor || v.due < missedLeast {
+	due := v.due
+	for i := range s.tracks {
+		due = math.Max(due, s.tracks[i].since)
+	}
+	if s.silent < missedFor || due < missedLeast {
 		return ""
 	}
-	return fmt.Sprintf("no conversion has come on any route for %s, and %.0f are due since: look at what reports them", route.Duration(s.silent.Truncate(time.Second)), v.due)
+	return fmt.Sprintf("no conversion has come on any route for %s, and %.0f are due since: look at what reports them", route.Duration(s.silent.Truncate(time.Second)), due)
 }
 
 // convertsSince is how many conversions its delivered receipts make due in the last ticks, of messages up to ten minutes
@@ -209,7 +234,7 @@ func (s *subject) silence(v *volumes) time.Duration {
 func (v *volumes) together(c route.Class, row, w int, x float64) string {
 	moved, share := 1, clamp(x, 0.02, 4)
 	for i := range v.rows {
-		switch nats := v.rows[i].was[w].nats(share); {
+		switch nats := v.rows[i].nats(w, share); {
 		case i == row:
 		case nats <= -volumeNats:
 			return ""
@@ -226,11 +251,12 @@ func (v *volumes) together(c route.Class, row, w int, x float64) string {
 	return ""
 }
 
-// pumped says that submits jumped in a window and that conversions stayed as they were, so that the new messages are ones
-// that nobody means to convert; or nothing. A route that takes over another's traffic jumps without the class.
-func (s *subject) pumped(v *volumes, w int) string {
+// pumped says that submits jumped in the window that ends at a rung and that conversions stayed as they were, so that the
+// new messages are ones that nobody means to convert; or nothing. A route that takes over another's traffic jumps without
+// the class.
+func (s *subject) pumped(v *volumes, rung int) string {
 	last := len(s.spans) - 1
-	young, old := &s.spans[min(volumeRungs[w], last)], &s.spans[min(volumeRungs[len(volumeRungs)-1], last)]
+	young, old := &s.spans[min(rung, last)], &s.spans[min(volumeRungs[len(volumeRungs)-1], last)]
 	width, before := s.tick-young.from, young.from-max(old.from, tickOf(s.account.clock.began))
 	submitted, converted, reach := old.submitted-young.submitted, old.converted-young.converted, old.reach-young.reach
 	if before < jumpBefore || young.submitted < jumpMessages || converted < jumpMessages || !(young.reach > 0 && reach > 0) {
@@ -239,19 +265,25 @@ func (s *subject) pumped(v *volumes, w int) string {
 	slower := float64(before) / float64(width)
 	jump := young.submitted / submitted * slower
 	kept := young.converted / young.reach * young.submitted / (converted / reach * submitted) * slower
-	if jump < jumpTo || kept < keptUp || kept > 1/keptUp || v.jump(w, slower) < classJumpTo {
+	if jump < jumpTo || kept < keptUp || kept > 1/keptUp || v.jump(rung, tickOf(s.account.clock.began), s.tick) < classJumpTo {
 		return ""
 	}
 	return fmt.Sprintf("submits jumped to %.1f times their rate before, and conversions did not: traffic that nobody converts, as when it is pumped", jump)
 }
 
-// jump is how many times their rate before the submits of the class have, in a window.
-func (v *volumes) jump(w int, slower float64) float64 {
+// jump is how many times their rate before the submits of the class have, in the window that is nearest to a rung.
+func (v *volumes) jump(rung int, began, tick int64) float64 {
+	w := 0
+	for w < len(volumeRungs)-2 && volumeRungs[w] < rung {
+		w++
+	}
 	young, old := 0.0, 0.0
 	for i := range v.rows {
 		was := &v.rows[i].was
 		young += was[w].submitted
 		old += was[len(was)-1].submitted - was[w].submitted
 	}
-	return young / math.Max(old, 1) * slower
+	width := ladder[volumeRungs[w]]
+	before := min(ladder[volumeRungs[len(volumeRungs)-1]], tick-began) - width
+	return young / math.Max(old, 1) * float64(max(before, 0)) / float64(width)
 }
