@@ -174,9 +174,8 @@ func scoreRow(s *route.Score) []string {
 	}
 	var parts []string
 	for i := range s.Parts {
-		if p := &s.Parts[i]; p.Known {
-			parts = append(parts, fmt.Sprintf("%s %.0f (%s)", p.Name, p.Value, percent(p.Weight)))
-		}
+		p := &s.Parts[i]
+		parts = append(parts, fmt.Sprintf("%s %.0f (%s)", p.Name, p.Value, percent(p.Weight)))
 	}
 	return []string{"", "score", fmt.Sprintf("%.0f of 100: %s; %s of the weight is known", s.Value, strings.Join(parts, ", "), percent(s.Weight))}
 }
@@ -189,4 +188,3 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
-

@@ -68,18 +68,14 @@ type Others struct {
 // Score sums a route up for people.
 type Score struct {
 	Quality
-	Value  float64               `json:"value"`  // 0..100: the mean of the known parts, by their weights
-	Weight float64               `json:"weight"` // of all known parts together, 0..1
-	Parts  [ScoreParts]ScorePart `json:"parts"`
+	Value  float64     `json:"value"`           // 0..100: the mean of Parts, by their weights
+	Weight float64     `json:"weight"`          // of all Parts together, 0..1; what is missing is not known
+	Parts  []ScorePart `json:"parts,omitempty"` // those that are known
 }
-
-// ScoreParts is how many parts a score has.
-const ScoreParts = 6
 
 // ScorePart is one part of a score.
 type ScorePart struct {
 	Name   string  `json:"name"`
-	Weight float64 `json:"weight"` // 0..1; all parts together weigh 1
-	Known  bool    `json:"known"`  // a part that is not known is left out
+	Weight float64 `json:"weight"` // 0..1; all that a score can have weigh 1 together
 	Value  float64 `json:"value"`  // 0..100
 }

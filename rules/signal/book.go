@@ -95,6 +95,7 @@ func (b *Book) SetLanes(lanes []route.Lane, terms map[route.Class]Terms) {
 	}
 	b.byLane = map[place][]*key{}
 	for _, k := range b.sortedKeys() {
+		k.terms = b.termsOf(k.id.Class)
 		b.place(k)
 	}
 }
@@ -294,7 +295,7 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		return
 	}
 	if field >= fieldDelivered {
-		k.took(b.termsOf(k.id.Class), tick, age)
+		k.took(tick, age)
 	}
 	if field == fieldConverted {
 		k.learnConversion(age, tick)
@@ -331,7 +332,7 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 		b.stats.Overflow++
 		return nil
 	}
-	k = &key{id: id, ring: newRing(tickOf(at))}
+	k = &key{id: id, ring: newRing(tickOf(at)), terms: b.termsOf(id.Class)}
 	b.keys[id], b.sorted = k, nil
 	a.keys++
 	b.place(k)

@@ -28,6 +28,7 @@ type subject struct {
 	cut      int64         // first tick whose messages count
 	silent   time.Duration // since the last conversion of the class
 	belated  int64         // as troubled, for receipts that are late
+	row      int           // of the class's volumes
 	cause    string        // why delivery cannot be judged
 	summed   int           // number of rungs in sum; 0 for none
 	sum      window        // of the rungs that were last asked for
@@ -41,11 +42,13 @@ func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []rou
 		b.subjects = append(b.subjects, &subject{})
 	}
 	subjects := b.subjects[:len(asks)]
+	v := b.volumeOf(b.classOf(lane, asks))
+	v.turn(now)
 	for i, ask := range asks {
-		b.prepare(subjects[i], lane, ask, now)
+		b.prepare(subjects[i], lane, ask, v, now)
 	}
 	for _, s := range subjects {
-		b.settle(s, lane)
+		b.settle(s, lane, v)
 	}
 	out := make([]route.Signals, len(asks))
 	for i, s := range subjects {
@@ -62,7 +65,7 @@ func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []rou
 }
 
 // prepare gathers the cells of a route and scans them.
-func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.Time) {
+func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, v *volumes, now time.Time) {
 	p := place{lane, ask.Route}
 	s.ask, s.account, s.keys = ask, b.account(ask.Route), b.byLane[p]
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
@@ -78,7 +81,7 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 	}
 	s.tick = tickOf(s.reading.at)
 	s.cut = s.cutTick(now)
-	s.silent = s.silence(b.volumeOf(s.class(lane)))
+	s.silent = s.silence(v)
 	s.fill(b, s.cut, now, out)
 	s.windows = prefixes(s.windows, s.tracks)
 	s.found = scan(s.windows)
@@ -89,17 +92,17 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 	}
 	if s.reading.conversion == "" {
 		s.loss = scanConversions(s.tracks)
-		s.weigh(b.volumeOf(s.class(lane)), now)
+		s.weigh(v)
 	}
 }
 
 // settle doubts the conversions of a route, once those of the others are known, and notes what is wrong with it.
-func (b *Book) settle(s *subject, lane route.Lane) {
+func (b *Book) settle(s *subject, lane route.Lane, v *volumes) {
 	if s.reading.cause != "" {
 		return
 	}
 	if s.reading.conversion == "" {
-		s.doubt(s.odd(b.volumeOf(s.class(lane)), s.class(lane)))
+		s.doubt(s.odd(v))
 	}
 	p, out := place{lane, s.ask.Route}, s.ask.Accused != route.Accused{}
 	s.accuse(out)
@@ -174,8 +177,8 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 		s.tracks = s.tracks[:n+1]
 		t := &s.tracks[n]
 		t.normal = k.normal
-		wait := s.deadline(b, k)
-		k.aim(b.termsOf(k.id.Class), wait)
+		wait := s.deadline(k)
+		k.aim(wait)
 		t.timing, t.aims = k.timing, nil
 		if t.timing != nil {
 			t.aims = &t.timing.horizons
@@ -194,11 +197,11 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 
 // deadline is how young an unanswered message of the key may be without counting as silence. Where no receipt has ever
 // come back on the route, nobody knows whether it brings any: silence says nothing then.
-func (s *subject) deadline(b *Book, k *key) time.Duration {
+func (s *subject) deadline(k *key) time.Duration {
 	if k.normal.source != own && !s.account.proven {
 		return math.MaxInt64
 	}
-	return b.termsOf(k.id.Class).Deadline
+	return k.terms.Deadline
 }
 
 func (s *subject) coldCause() string {

@@ -20,6 +20,7 @@ type key struct {
 	exact   *paced  // its receipt curve as learned
 	convert *paced  // its conversion curve as learned; nil where conversions are not reported
 	normal  *normal // nil while it is cold
+	terms   Terms   // of its class
 	timing  *timing // how long its receipts take; nil until one came or it is judged
 	stamp   int64   // minute that normal and paced were made in; 0 where they are to be made anew
 }

@@ -58,20 +58,21 @@ func (k *key) timed(within time.Duration) *timing {
 }
 
 // took counts how long the receipt of a delivered message took.
-func (k *key) took(t Terms, tick int64, age float64) {
-	g := k.timed(t.Within)
-	if t.Within > 0 && age <= t.Within.Seconds() {
+func (k *key) took(tick int64, age float64) {
+	within := k.terms.Within
+	g := k.timed(within)
+	if within > 0 && age <= within.Seconds() {
 		k.ring.bump(tick, fieldInTime)
 	}
-	g.samples.note(tick, age, sampleTicks(t.Within))
+	g.samples.note(tick, age, sampleTicks(within))
 }
 
 // aim makes the horizons of a key that has a baseline and messages. Messages younger than wait do not count.
-func (k *key) aim(t Terms, wait time.Duration) {
+func (k *key) aim(wait time.Duration) {
 	if k.ring.empty() {
 		return
 	}
-	g := k.timed(t.Within)
+	g := k.timed(k.terms.Within)
 	if g.of == k.normal && g.wait == wait {
 		return
 	}
@@ -82,7 +83,7 @@ func (k *key) aim(t Terms, wait time.Duration) {
 	}
 	g.horizons = [horizons]horizon{
 		byBaseline: newHorizon(k.normal, seconds(receiptAges[g.edge-1]), wait),
-		byClass:    newHorizon(k.normal, t.Within, wait),
+		byClass:    newHorizon(k.normal, k.terms.Within, wait),
 	}
 }
 

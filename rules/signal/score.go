@@ -17,7 +17,7 @@ const scoreFloor = 0.35
 // scoreMessages is how many messages a part must rest on.
 const scoreMessages = 10
 
-// The parts of a score, by their place in route.Score.Parts.
+// The parts of a score.
 const (
 	partDelivery = iota
 	partConversion
@@ -27,7 +27,7 @@ const (
 	partProbe
 )
 
-var scoreParts = [route.ScoreParts]route.ScorePart{
+var scoreParts = [...]route.ScorePart{
 	partDelivery:   {Name: "delivery", Weight: 0.35},
 	partConversion: {Name: "conversion", Weight: 0.20},
 	partWithin:     {Name: "within", Weight: 0.15},
@@ -37,14 +37,20 @@ var scoreParts = [route.ScoreParts]route.ScorePart{
 }
 
 // score sums up what is known of the route.
-func score(s *route.Signals) route.Score {
-	out := route.Score{Quality: s.Delivery.Quality, Parts: scoreParts}
+func score(into *route.Score, s *route.Signals) {
+	sum := 0.0
 	part := func(i int, known bool, share float64) {
-		if p := &out.Parts[i]; known {
-			p.Known, p.Value = true, math.Round(100*share)
-			out.Weight += p.Weight
-			out.Value += p.Weight * share * 100
+		if !known {
+			return
 		}
+		if into.Parts == nil {
+			into.Parts = make([]route.ScorePart, 0, len(scoreParts))
+		}
+		p := scoreParts[i]
+		p.Value = math.Round(100 * share)
+		into.Parts = append(into.Parts, p)
+		into.Weight += p.Weight
+		sum += p.Weight * share * 100
 	}
 	d, c, w, l, u := &s.Delivery, &s.Conversion, &s.Within, &s.Latency, &s.Submit
 	part(partDelivery, d.Known && d.Messages >= scoreMessages, nearNormal(d.Ratio, d.Baseline))
@@ -54,13 +60,12 @@ func score(s *route.Signals) route.Score {
 	part(partSubmit, u.Known && u.Messages >= scoreMessages, nearNormal(1-u.Refused-u.Timeouts, 1))
 	ok, probed := probesOK(s.Probes)
 	part(partProbe, probed, nearNormal(ok, 1))
-	out.Weight = math.Round(1000*out.Weight) / 1000
-	if out.Known = out.Weight >= scoreFloor; !out.Known {
-		out.Value, out.Cause = 0, scoreCause(s)
-		return out
+	into.Weight, into.Age = math.Round(1000*into.Weight)/1000, d.Age
+	if into.Known = into.Weight >= scoreFloor; !into.Known {
+		into.Cause = scoreCause(s)
+		return
 	}
-	out.Value, out.Cause = math.Round(10*out.Value/out.Weight)/10, ""
-	return out
+	into.Value = math.Round(10*sum/into.Weight) / 10
 }
 
 // scoreCause says why too little is known for a score.

@@ -27,7 +27,7 @@ func (s *subject) signals(into *route.Signals, lane route.Lane, now time.Time) {
 	into.Open = s.open(q)
 	into.Rate = s.rate()
 	into.Suspect = s.suspect()
-	into.Score = score(into)
+	score(&into.Score, into)
 }
 
 // lastHeard is how far the route's sources have got on their own clock.

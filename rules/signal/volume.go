@@ -63,6 +63,7 @@ func (v *volume) nats(w int, x float64) float64 {
 
 // volumes are those of a class.
 type volumes struct {
+	class route.Class
 	at    time.Time // of this round
 	rows  []volume
 	index map[route.ID]int // of rows
@@ -74,7 +75,7 @@ type volumes struct {
 func (b *Book) volumeOf(c route.Class) *volumes {
 	v := b.volumes[c]
 	if v == nil {
-		v = &volumes{index: map[route.ID]int{}}
+		v = &volumes{class: c, index: map[route.ID]int{}}
 		b.volumes[c] = v
 	}
 	return v
@@ -115,9 +116,9 @@ func (v *volumes) row(id route.ID) int {
 }
 
 // weigh counts the route's conversions into the volume of its class.
-func (s *subject) weigh(v *volumes, now time.Time) {
-	v.turn(now)
-	row := &v.rows[v.row(s.ask.Route)]
+func (s *subject) weigh(v *volumes) {
+	s.row = v.row(s.ask.Route)
+	row := &v.rows[s.row]
 	for w := range row.now {
 		row.now[w].add(s.amount(w))
 	}
@@ -127,7 +128,7 @@ func (s *subject) weigh(v *volumes, now time.Time) {
 }
 
 // odd says why the route's conversions cannot be trusted, or nothing.
-func (s *subject) odd(v *volumes, c route.Class) string {
+func (s *subject) odd(v *volumes) string {
 	if cause := v.stopped(s); cause != "" {
 		return cause
 	}
@@ -136,7 +137,6 @@ func (s *subject) odd(v *volumes, c route.Class) string {
 			return cause
 		}
 	}
-	row := v.row(s.ask.Route)
 	for w := range volumeRungs {
 		a := s.amount(w)
 		if a.promised < promisedLeast {
@@ -145,7 +145,7 @@ func (s *subject) odd(v *volumes, c route.Class) string {
 		x := a.share()
 		switch moved := x < fellTo || x > roseTo; {
 		case moved && a.nats(math.Max(x, 1e-3)) >= volumeNats:
-			if cause := v.together(c, row, w, x); cause != "" {
+			if cause := v.together(s.row, w, x); cause != "" {
 				return cause
 			}
 		case !moved:
@@ -155,10 +155,15 @@ func (s *subject) odd(v *volumes, c route.Class) string {
 	return ""
 }
 
-// class is the class whose volume the route counts in: that of its messages, where a lane serves several.
-func (s *subject) class(lane route.Lane) route.Class {
-	if lane.Class == route.AnyClass && len(s.keys) > 0 {
-		return s.keys[0].id.Class
+// classOf is the class whose volume a lane counts in: that of its messages, where it serves several.
+func (b *Book) classOf(lane route.Lane, asks []route.Inquiry) route.Class {
+	if lane.Class != route.AnyClass {
+		return lane.Class
+	}
+	for i := range asks {
+		if keys := b.byLane[place{lane, asks[i].Route}]; len(keys) > 0 {
+			return keys[0].id.Class
+		}
 	}
 	return lane.Class
 }
@@ -231,7 +236,7 @@ func (s *subject) silence(v *volumes) time.Duration {
 
 // together says that conversions moved to the share x on all routes that can tell; nothing where another route shows that
 // they come as usual.
-func (v *volumes) together(c route.Class, row, w int, x float64) string {
+func (v *volumes) together(row, w int, x float64) string {
 	moved, share := 1, clamp(x, 0.02, 4)
 	for i := range v.rows {
 		switch nats := v.rows[i].nats(w, share); {
@@ -244,9 +249,9 @@ func (v *volumes) together(c route.Class, row, w int, x float64) string {
 	}
 	switch {
 	case moved > 1 && x < 1:
-		return fmt.Sprintf("conversions fell together on %d routes of class %s, to %.0f%% of what their receipts promise: look at what reports them", moved, c, 100*x)
+		return fmt.Sprintf("conversions fell together on %d routes of class %s, to %.0f%% of what their receipts promise: look at what reports them", moved, v.class, 100*x)
 	case moved > 1:
-		return fmt.Sprintf("conversions rose together on %d routes of class %s, to %.0f%% of what their receipts promise: look at what reports them", moved, c, 100*x)
+		return fmt.Sprintf("conversions rose together on %d routes of class %s, to %.0f%% of what their receipts promise: look at what reports them", moved, v.class, 100*x)
 	}
 	return ""
 }
