@@ -183,7 +183,7 @@ func asks(classes []route.Class, c route.Class) bool {
 func (l *lane) withoutSilence(c change) bool {
 	env := l.envs[c.index]
 	s := *env.Signals
-	s.Delivery = answeredOnly(s.Delivery)
+	s.Delivery, s.Latency, s.Within = answeredOnly(s.Delivery), s.Latency.Punctual(), s.Within.Punctual()
 	env.Signals = &s
 	return c.rule.Demote.When.Eval(&env) == policy.True
 }

@@ -66,6 +66,9 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 	if !r.Demote.When.can.true {
 		out = append(out, r.Demote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule demotes nothing"))
 	}
+	if c := p.unsaid(r, lanes); c != "" {
+		out = append(out, r.place.problem(fmt.Sprintf("want within on class %s, got none: without it nobody knows what in time is, and within stays unknown", c)))
+	}
 	switch trapped := p.trapped(lanes); {
 	case !r.Promote.When.can.true:
 		out = append(out, r.Promote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule never lets a route back"))
@@ -79,6 +82,19 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 			"want the kind of evidence that demotes, got a condition without %s: a healthy probe does not show that messages arrive", source)))
 	}
 	return out
+}
+
+// unsaid is a class that the rule judges by the time it allows, and that says none; "" where there is no such.
+func (p *Policy) unsaid(r *Rule, lanes []*Lane) route.Class {
+	if !r.Demote.When.Reads("within") && !r.Promote.When.Reads("within") {
+		return ""
+	}
+	for _, l := range lanes {
+		if c := p.Class(l.Class); c != nil && c.Within == 0 {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 func (p *Policy) lanesOf(r *Rule) []*Lane {

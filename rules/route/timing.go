@@ -44,6 +44,22 @@ type Latency struct {
 	Troubled time.Time `json:"troubled,omitzero"`
 }
 
+// Punctual is the signal as it would be had no receipt been late or missing: what is left of it where lateness is put
+// aside, as while another channel is asked.
+func (l Latency) Punctual() Latency {
+	l.Evidence, l.Lateness = 0, 0
+	l.P50, l.P95, l.P99 = 0, l.BaselineP95, 0
+	l.OnTime = max(l.OnTime, l.Usual)
+	return l
+}
+
+// Punctual is the signal as it would be had no receipt been late or missing.
+func (w Within) Punctual() Within {
+	w.Evidence = 0
+	w.Ratio, w.Low, w.High = max(w.Ratio, w.Baseline), max(w.Low, w.Baseline), max(w.High, w.Baseline)
+	return w
+}
+
 // Median is the median of a number over the lane's other routes that have it; it means something where Routes is not 0.
 type Median[T any] struct {
 	Value  T     `json:"value"`
