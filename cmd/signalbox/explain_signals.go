@@ -60,7 +60,7 @@ func latencyRow(l *route.Latency) []string {
 		return unknownRow("latency", l.Quality)
 	}
 	text := fmt.Sprintf("of %s: %s answered within %s, normally %s; %s", number(l.Messages), percent(l.OnTime), l.Horizon, percent(l.Usual), nats(l.Evidence))
-	if l.Evidence > 0 {
+	if l.Lateness >= 0.05 {
 		text += fmt.Sprintf(", of which late receipts prove %.1f", l.Lateness)
 	}
 	if l.Recovered > 0 {

@@ -35,7 +35,12 @@ func sick() *Env {
 			Delivery: route.Delivery{Quality: known, Evidence: 14.5, Messages: 200, Ratio: .4, Low: .3, High: .5, Baseline: .94,
 				Recovered: math.NaN(), Since: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)},
 			Conversion: route.Conversion{Quality: route.Quality{Cause: "too few", Age: route.Duration(time.Minute)}, Evidence: 99},
-			Submit:     route.Submit{Quality: known, P95: route.Duration(300 * time.Millisecond)},
+			Within:     route.Within{Quality: known, Ratio: .35, Low: .3, High: .4, Baseline: .88, Messages: 180, Evidence: 20},
+			Latency: route.Latency{Quality: known, P50: route.Duration(20 * time.Second), P95: route.Duration(2 * time.Minute), BaselineP95: route.Duration(42 * time.Second),
+				Evidence: 30, Lateness: 25, Messages: 190},
+			Others: route.Others{Delivery: route.Median[float64]{Value: .93, Routes: 2}, Latency: route.Median[route.Duration]{Value: route.Duration(40 * time.Second), Routes: 1}, Better: 1, Compared: 2},
+			Score:  route.Score{Quality: known, Value: 31.5, Weight: .6},
+			Submit: route.Submit{Quality: known, P95: route.Duration(300 * time.Millisecond)},
 			Probes: map[string]route.Probe{
 				"bind": {Quality: known, OK: 1, Successes: 30},
 				"http": {Quality: route.Quality{}, Failures: 9},
@@ -78,6 +83,11 @@ func TestEval(t *testing.T) {
 		{`route.tags["tier"] == "gold" && route.tags.tier != "tin" && has(route.tags.tier) && "tier" in route.tags`, True},
 		{`lane.class in ["otp", "bulk"] && lane.network == "234-15" && lane.rate > 12 && lane.active == 1`, True},
 		{`state.phase == "demoted" && state.age >= duration("1h") && state.relapses > 1`, True},
+		{"within.ratio < 0.5 && within.high < within.baseline && within.messages > 100 && within.evidence >= 12", True},
+		{"latency.p95 > duration('90s') && latency.p95 > latency.baseline_p95 && latency.p50 < latency.p95", True},
+		{"latency.evidence >= 12 && latency.lateness >= 12 && latency.messages >= 5 && latency.recovered == 0", True},
+		{"peers.delivery > delivery.ratio && peers.latency < latency.p95 && peers.better >= 1", True},
+		{"score < 50 && score.weight > 0.5 && score.known && latency.known && within.age < duration('1m')", True},
 		{"lane.class == 'otp' ? delivery.evidence > 12 : delivery.evidence > 20", True},
 
 		// What is not.
@@ -91,6 +101,9 @@ func TestEval(t *testing.T) {
 		{"conversion.age > duration('1s')", Unknown},
 		{"!conversion.known && delivery.known", True},
 		{"open.messages > 0", Unknown},
+		{"latency.p99 > duration('1s')", Unknown}, // nobody can tell it yet
+		{"peers.within > 0.5", Unknown},           // no other route has it
+		{"peers.conversion > 0.5 || peers.better == 0", Unknown},
 		{`probe["http"].failures >= 3`, Unknown},
 		{`probe["tcp"].failures >= 3 || probe["bind"].failures >= 3`, Unknown},
 		{`probe["tcp"].known || probe["http"].known`, False},

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"flag"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -76,9 +77,13 @@ func (p *peaks) watch(e *endless, days float64) {
 	}
 }
 
+// months scales how long the streams are whose false alarms are counted: 1 is four months at the lower rates, two at one
+// message a second, and ten days at ten.
+var months = flag.Float64("months", .05, "how much of the healthy streams to judge, 1 is all")
+
 // BenchmarkFalseAlarms is how often evidence exceeds what rules demote on while a stream is healthy: half hours in a month
-// in which it does, and the nats that it exceeds once a month. The rate goes up and down by 60 % in a day, and the baseline
-// is the truth, or delays are half again as long as it says.
+// in which it does, and the nats that it exceeds once a month (of less than a month, the most). The rate goes up and down by
+// 60 % in a day, and the baseline is the truth, or delays are half again as long as it says at first.
 func BenchmarkFalseAlarms(b *testing.B) {
 	for _, c := range []struct {
 		name string
@@ -90,9 +95,9 @@ func BenchmarkFalseAlarms(b *testing.B) {
 			var p peaks
 			for b.Loop() {
 				p = peaks{}
-				p.watch(newEndless(traffic{rate: c.rate, source: "node", seed: 5}, .6, c.pace), c.days)
+				p.watch(newEndless(traffic{rate: c.rate, source: "node", seed: 5}, .6, c.pace), c.days**months)
 			}
-			months := c.days / 30
+			months := c.days * *months / 30
 			for name, all := range map[string][]float64{"delivery": p.delivery, "latency": p.latency, "within": p.within} {
 				slices.SortFunc(all, func(a, b float64) int { return int(math.Copysign(1, b-a)) })
 				above := 0
