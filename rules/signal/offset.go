@@ -47,7 +47,7 @@ func (c *clock) apart(now time.Time) string {
 				continue
 			}
 			if by := receiver.source.offset.ahead() - sender.source.offset.ahead(); by.Abs() > offsetAllowed {
-				return fmt.Sprintf("the clocks of %s, which tells of submits, and %s, which brings receipts, differ by %s", sender.name, receiver.name, route.Duration(by.Abs().Round(time.Second)))
+				return fmt.Sprintf("the clocks of %s, which tells of submits, and %s, which brings receipts, differ by %s, or what one of them tells arrives so late", sender.name, receiver.name, route.Duration(by.Abs().Round(time.Second)))
 			}
 		}
 	}
