@@ -33,11 +33,11 @@ func (e *Engine) Adopt(p *policy.Policy, now time.Time) decide.Outcome {
 // Use makes p the policy that observations are filed and rounds are judged by.
 func (e *Engine) Use(p *policy.Policy) {
 	e.Policy = p
-	deadlines := map[route.Class]time.Duration{}
+	terms := map[route.Class]signal.Terms{}
 	for i := range p.Classes {
-		deadlines[p.Classes[i].Name] = p.Classes[i].ReceiptDeadline
+		terms[p.Classes[i].Name] = signal.Terms{Deadline: p.Classes[i].ReceiptDeadline, Within: p.Classes[i].Within}
 	}
-	e.Book.SetLanes(p.LaneKeys(), deadlines)
+	e.Book.SetLanes(p.LaneKeys(), terms)
 }
 
 // Round judges every lane at now. What it leads to is not yet part of the engine: it takes effect by Keep, so that a

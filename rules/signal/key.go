@@ -17,6 +17,8 @@ type key struct {
 	answers answers
 	suspect []span  // when it was suspect or out, newest last; what was sent then is not learned
 	normal  *normal // nil while it is cold
+	terms   Terms   // of its class
+	timing  *timing // how long its receipts take; nil until one came or it is judged
 	factor  float64 // today's pace: how much slower than normal its receipts may be
 	stamp   int64   // minute that normal and factor were made in; 0 where they are to be made anew
 	live    bool    // its lane knows that it has messages
@@ -49,7 +51,7 @@ func (k *key) advance(b *Book, tick int64) {
 // set back since: nothing in it can be dated.
 func (k *key) reach(b *Book, tick int64) {
 	if k.ring.head-tick >= fineSlots {
-		k.ring, k.answers, k.suspect = newRing(tick), answers{}, nil
+		k.ring, k.answers, k.suspect, k.timing = newRing(tick), answers{}, nil, nil
 	}
 	k.advance(b, tick)
 }

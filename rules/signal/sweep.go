@@ -68,6 +68,7 @@ func (b *Book) shed(k *key, now time.Time) {
 		return
 	}
 	b.still(k)
+	k.timing = nil
 	if n := len(k.suspect); n > 0 && now.Sub(timeOf(k.suspect[n-1].to)) > keysAfter {
 		k.suspect = nil
 	}
