@@ -81,8 +81,9 @@ type Controller struct {
 type View struct {
 	Policy  *policy.Policy
 	World   route.World
-	Signals []route.Signals
-	Stats   signal.Stats // of the observations that could not be used
+	Signals []route.Signals // of the routes that there was something to judge of, in lanes and on networks of them
+	Wide    []route.Signals // of routes over all lanes, where a rule judges by them
+	Stats   signal.Stats    // of the observations that could not be used
 }
 
 type reload struct {
@@ -258,7 +259,7 @@ func (c *Controller) Classes() []string {
 // Explain says why a route is where it is; it answers for the last round.
 func (c *Controller) Explain(id route.ID, l route.Lane) (any, bool) {
 	v := c.view.Load()
-	e, ok := decide.Explain(v.Policy, v.World, v.Signals, l, id)
+	e, ok := decide.Explain(v.Policy, v.World, decide.Seen{Signals: v.Signals, Wide: v.Wide}, l, id)
 	return e, ok
 }
 

@@ -38,7 +38,15 @@ func healthy(t *testing.T, s Store, seed uint64) (*Controller, *world) {
 }
 
 func phase(c *Controller, id route.ID) route.Phase {
-	return c.engine.World.Lanes[0].State(id).Phase
+	return remembered(c, id).Phase
+}
+
+// remembered is what is remembered of a route in the first lane.
+func remembered(c *Controller, id route.ID) route.State {
+	if s := c.engine.World.Lanes[0].State(id); s != nil {
+		return *s
+	}
+	return route.Fresh(id)
 }
 
 func TestStoryFromSilenceToThePlaceBack(t *testing.T) {
@@ -112,7 +120,7 @@ func TestARestartChangesNothingThatSendersSee(t *testing.T) {
 	c, w := healthy(t, s, 4)
 	w.dead["acme"] = true
 	until(t, w, c, 24, "acme demoted", func() bool { return phase(c, "acme") == route.Demoted })
-	table, held := string(c.o.Model.Table().Plain), c.engine.World.Lanes[0].State("acme").HoldUntil
+	table, held := string(c.o.Model.Table().Plain), remembered(c, "acme").HoldUntil
 	c.saveBaselines(w.now, true)
 	s.Close()
 
@@ -122,7 +130,7 @@ func TestARestartChangesNothingThatSendersSee(t *testing.T) {
 	if got := string(c.o.Model.Table().Plain); got != table {
 		t.Errorf("table after the restart: got %s, want %s", got, table)
 	}
-	if got := c.engine.World.Lanes[0].State("acme").HoldUntil; !got.Equal(held) {
+	if got := remembered(c, "acme").HoldUntil; !got.Equal(held) {
 		t.Errorf("hold-down after the restart: got %s, want %s", got, held)
 	}
 	if got := len(c.engine.Book.Baselines()); got != 2 {
@@ -136,7 +144,7 @@ func TestTheClockOfAConditionOutlivesARestart(t *testing.T) {
 	c, w := healthy(t, s, 6)
 	w.dead["acme"] = true
 	held := func(c *Controller) route.Duration {
-		for _, clock := range c.engine.World.Lanes[0].State("acme").Clocks {
+		for _, clock := range remembered(c, "acme").Clocks {
 			return clock.Held
 		}
 		return 0
@@ -286,12 +294,12 @@ func TestAJumpThatTheLoopSeesMovesTheStateAlong(t *testing.T) {
 			c, w := healthy(t, s, 7)
 			w.dead["acme"] = true
 			until(t, w, c, 24, "acme demoted", func() bool { return phase(c, "acme") == route.Demoted })
-			left := c.engine.World.Lanes[0].State("acme").HoldUntil.Sub(w.now)
+			left := remembered(c, "acme").HoldUntil.Sub(w.now)
 			c.passed = func(time.Time, time.Time) time.Duration { return 5 * time.Second }
 			w.now, w.pending = w.now.Add(jump), nil
 			w.play(c)
 			c.passed = func(since, now time.Time) time.Duration { return now.Sub(since) }
-			if got := c.engine.World.Lanes[0].State("acme").HoldUntil.Sub(w.now); got > left || got < left-10*time.Second {
+			if got := remembered(c, "acme").HoldUntil.Sub(w.now); got > left || got < left-10*time.Second {
 				t.Errorf("hold-down left after the jump: got %s, want %s less a round", got, left)
 			}
 			if c.holdUntil.IsZero() {

@@ -94,9 +94,9 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// clocks are the hold-downs and the phases of a state, in one line for each route.
+// clocks are the hold-downs and the phases of a state, a word for each route that something is remembered of.
 func clocks(w route.World) []string {
-	var out []string
+	out := []string{"clocks:"}
 	for _, l := range w.Lanes {
 		for _, s := range l.Routes {
 			out = append(out, fmt.Sprintf("%s:%s:%d:%d:%d", s.Route, s.Phase, s.Step, s.Relapses, s.HoldUntil.Unix()))

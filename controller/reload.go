@@ -84,7 +84,7 @@ func (c *Controller) putInForce(p *policy.Policy, outcome decide.Outcome, now ti
 	c.routes.Store(&known)
 	outcome.World = c.engine.World
 	if seen := c.view.Load(); seen != nil {
-		outcome.Signals = seen.Signals // until the next round
+		outcome.Signals, outcome.Wide = seen.Signals, seen.Wide // until the next round
 	}
 	c.show(outcome)
 	c.accepted(p, now)

@@ -8,6 +8,7 @@ import (
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/rules/decide"
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 	"signalbox/rules/signal"
 )
@@ -170,32 +171,75 @@ func moved(d *route.Decision) string {
 
 // show lets viewers see what the round saw.
 func (c *Controller) show(o decide.Outcome) {
-	c.view.Store(&View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals, Stats: c.engine.Book.Stats()})
+	c.view.Store(&View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals, Wide: o.Wide, Stats: c.engine.Book.Stats()})
 	if err := c.o.Model.PutLanes(rows(c, o)); err != nil {
 		c.log.Error("lanes not shown", "err", err)
 	}
 }
 
+// rows are the lanes as viewers see them, and after each the networks of it that were judged apart. Of a route that there
+// was nothing to judge of the signals are nil.
 func rows(c *Controller, o decide.Outcome) []state.LaneRow {
+	judged := map[route.Lane][]route.Signals{}
+	for i := 0; i < len(o.Signals); {
+		from := i
+		for i < len(o.Signals) && o.Signals[i].Lane == o.Signals[from].Lane {
+			i++
+		}
+		judged[o.Signals[from].Lane] = o.Signals[from:i]
+	}
 	out := make([]state.LaneRow, 0, len(o.World.Lanes))
-	next := 0
 	for i := range o.World.Lanes {
 		l := &o.World.Lanes[i]
-		row := state.LaneRow{Class: l.Lane.Class, Network: l.Lane.Network, At: o.World.At}
-		if class := c.engine.Policy.Class(l.Lane.Class); class != nil {
-			row.Mode = class.Mode
+		pl := c.engine.Policy.Lane(l.Lane)
+		if pl == nil {
+			continue
 		}
-		for _, s := range l.Routes {
-			r := state.RouteRow{Route: s.Route, State: s}
-			if next < len(o.Signals) && o.Signals[next].Lane == l.Lane && o.Signals[next].Route == s.Route {
-				r.Signals = o.Signals[next]
-				next++
-			}
-			row.Routes = append(row.Routes, r)
+		row := c.row(l.Lane, pl, o.World.At)
+		for _, id := range pl.Sorted() {
+			row.Routes = append(row.Routes, routeRow(id, l.State(id), judged[l.Lane]))
+		}
+		out = append(out, row)
+		out = append(out, c.networkRows(l, pl, o, judged)...)
+	}
+	return out
+}
+
+// networkRows are the networks of a lane that were judged apart: the routes that there was something to judge of there.
+func (c *Controller) networkRows(l *route.LaneState, pl *policy.Lane, o decide.Outcome, judged map[route.Lane][]route.Signals) []state.LaneRow {
+	var out []state.LaneRow
+	for _, n := range (decide.Seen{Signals: o.Signals}).Networks(l.Lane) {
+		key := route.Lane{Class: l.Lane.Class, Network: n}
+		if c.engine.Policy.Lane(key) != nil || len(judged[key]) == 0 {
+			continue
+		}
+		row := c.row(key, pl, o.World.At)
+		for i := range judged[key] {
+			id := judged[key][i].Route
+			row.Routes = append(row.Routes, routeRow(id, l.On(n, id), judged[key]))
 		}
 		out = append(out, row)
 	}
 	return out
+}
+
+func (c *Controller) row(key route.Lane, pl *policy.Lane, at time.Time) state.LaneRow {
+	row := state.LaneRow{Class: key.Class, Network: key.Network, At: at}
+	if class := c.engine.Policy.Class(pl.Class); class != nil {
+		row.Mode = class.Mode
+	}
+	return row
+}
+
+func routeRow(id route.ID, remembered *route.State, judged []route.Signals) state.RouteRow {
+	r := state.RouteRow{Route: id, State: route.Fresh(id)}
+	if remembered != nil {
+		r.State = *remembered
+	}
+	if i := sort.Search(len(judged), func(i int) bool { return judged[i].Route >= id }); i < len(judged) && judged[i].Route == id {
+		r.Signals = &judged[i]
+	}
+	return r
 }
 
 func (c *Controller) collectBaselines() {

@@ -174,15 +174,15 @@ func writeIncident(ts *testscript.TestScript, neg bool, args []string) {
 // toldIncident is the incident as a server tells it: all that is real, at a moment that does not move.
 type toldIncident struct {
 	*state.Model
-	at      time.Time
-	policy  *policy.Policy
-	world   route.World
-	signals []route.Signals
+	at     time.Time
+	policy *policy.Policy
+	world  route.World
+	seen   decide.Seen
 }
 
 // Explain is the controller's.
 func (s *toldIncident) Explain(id route.ID, l route.Lane) (any, bool) {
-	return decide.Explain(s.policy, s.world, s.signals, l, id)
+	return decide.Explain(s.policy, s.world, s.seen, l, id)
 }
 
 // clock says by the header Date what time it is.
@@ -224,7 +224,7 @@ func tellIncident(p *policy.Policy, journal *store.Store, lasts time.Duration) (
 	}
 	last := replay.Engine().Round(end, false)
 	keep(last)
-	return &toldIncident{Model: model, at: end, policy: p, world: last.World, signals: last.Signals}, failed
+	return &toldIncident{Model: model, at: end, policy: p, world: last.World, seen: decide.Seen{Signals: last.Signals, Wide: last.Wide}}, failed
 }
 
 func serveIncident(ts *testscript.TestScript, neg bool, args []string) {

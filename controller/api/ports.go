@@ -41,10 +41,10 @@ type LaneRow = struct {
 
 // RouteRow is what was last judged of a route in a lane.
 type RouteRow = struct {
-	Route   route.ID      `json:"route"`
-	State   route.State   `json:"state"`
-	Signals route.Signals `json:"signals"`
-	Score   any           `json:"score,omitempty"` // 0..100 with its parts
+	Route   route.ID       `json:"route"`
+	State   route.State    `json:"state"`
+	Signals *route.Signals `json:"signals"`         // nil where there was nothing to judge of it
+	Score   any            `json:"score,omitempty"` // 0..100 with its parts
 }
 
 // Lanes gives what was last judged, all of one moment.

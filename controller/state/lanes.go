@@ -20,10 +20,10 @@ type LaneRow = struct {
 
 // RouteRow is what was last judged of a route in a lane. It is an alias, as Published is.
 type RouteRow = struct {
-	Route   route.ID      `json:"route"`
-	State   route.State   `json:"state"`
-	Signals route.Signals `json:"signals"`
-	Score   any           `json:"score,omitempty"` // 0..100 with its parts, as whoever judges writes it
+	Route   route.ID       `json:"route"`
+	State   route.State    `json:"state"`
+	Signals *route.Signals `json:"signals"`         // nil where there was nothing to judge of it
+	Score   any            `json:"score,omitempty"` // 0..100 with its parts, as whoever judges writes it
 }
 
 // PutLanes replaces all rows by these, which must not change afterwards. Readers see either all old or all new ones.

@@ -16,6 +16,7 @@ type header struct {
 	Policy     string           `json:"policy"`
 	At         time.Time        `json:"at"`
 	Lanes      []route.Lane     `json:"lanes"` // in the order of the policy
+	Overrides  []route.Override `json:"overrides,omitempty"`
 }
 
 // encode turns a change into keys and values, and refuses one that could not be read back.
@@ -72,7 +73,7 @@ func (b *batch) addLanes(c *Change) error {
 
 func (b *batch) addHeader(c *Change) (err error) {
 	w := &c.World
-	h := header{Generation: w.Generation, Ordinal: w.Ordinal, Policy: w.Policy, At: w.At, Lanes: make([]route.Lane, len(w.Lanes))}
+	h := header{Generation: w.Generation, Ordinal: w.Ordinal, Policy: w.Policy, At: w.At, Overrides: w.Overrides, Lanes: make([]route.Lane, len(w.Lanes))}
 	for i := range w.Lanes {
 		h.Lanes[i] = w.Lanes[i].Lane
 	}

@@ -66,7 +66,7 @@ func loadWorld(tx *bbolt.Tx) (route.World, error) {
 	if err != nil {
 		return route.World{}, err
 	}
-	w := route.World{Generation: h.Generation, Ordinal: h.Ordinal, Policy: h.Policy, At: h.At, Lanes: make([]route.LaneState, len(h.Lanes))}
+	w := route.World{Generation: h.Generation, Ordinal: h.Ordinal, Policy: h.Policy, At: h.At, Overrides: h.Overrides, Lanes: make([]route.LaneState, len(h.Lanes))}
 	for i, l := range h.Lanes {
 		key, err := joinKey(string(l.Class), string(l.Network))
 		if err == nil {

@@ -115,16 +115,31 @@ func references(tx *bbolt.Tx) (map[string]bool, error) {
 			kept[string(key)] = true
 		}
 	}
-	for _, l := range world.Lanes {
-		for _, s := range l.Routes {
+	for i := range world.Overrides {
+		keep(world.Overrides[i].ID)
+	}
+	for i := range world.Lanes {
+		eachState(&world.Lanes[i], func(s *route.State) {
 			keep(s.Decision)
 			keep(s.Proposal)
-		}
+		})
 	}
 	if table != nil {
 		eachReason(table, func(r *route.Because) { keep(r.Decision) })
 	}
 	return kept, nil
+}
+
+// eachState calls do with all that is remembered of routes in a lane and on its networks.
+func eachState(l *route.LaneState, do func(*route.State)) {
+	for i := range l.Routes {
+		do(&l.Routes[i])
+	}
+	for i := range l.Networks {
+		for k := range l.Networks[i].Routes {
+			do(&l.Networks[i].Routes[k])
+		}
+	}
 }
 
 func eachReason(t *route.Table, fn func(*route.Because)) {

@@ -1,8 +1,9 @@
 package decide
 
 import (
+	"cmp"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ func Adopt(p *policy.Policy, w route.World, last *route.Table, now time.Time) Ou
 	next := w
 	next.Policy, next.Lanes = p.Revision, nil
 	for i := range p.Lanes {
-		next.Lanes = append(next.Lanes, adoptLane(&p.Lanes[i], w.Lane(p.Lanes[i].Lane)))
+		next.Lanes = append(next.Lanes, adoptLane(p, i, &w))
 	}
 	if next.Policy == w.Policy && last != nil && reflect.DeepEqual(next.Lanes, w.Lanes) {
 		return Outcome{World: w}
@@ -39,22 +40,73 @@ func Adopt(p *policy.Policy, w route.World, last *route.Table, now time.Time) Ou
 	return out
 }
 
-func adoptLane(l *policy.Lane, was *route.LaneState) route.LaneState {
+// adoptLane is the state of the policy's lane at index i. A lane that is new takes over what is remembered of its routes
+// where its messages went before.
+func adoptLane(p *policy.Policy, i int, w *route.World) route.LaneState {
+	l := &p.Lanes[i]
 	next := route.LaneState{Lane: l.Lane}
-	if was != nil {
-		next.Changes = was.Changes
-	}
-	for _, id := range l.Order {
-		s := route.State{Route: id, Phase: route.Active}
-		if was != nil {
-			if old := was.State(id); old != nil {
-				s = *old
-			}
+	was := w.Lane(l.Lane)
+	if was == nil {
+		if from := servedBy(w, l.Lane); from != nil {
+			next.Routes = inherit(l, from)
 		}
-		next.Routes = append(next.Routes, s)
+		return next
 	}
-	sort.Slice(next.Routes, func(i, j int) bool { return next.Routes[i].Route < next.Routes[j].Route })
+	next.Changes, next.Routes = was.Changes, stay(l, was.Routes)
+	keys := p.LaneKeys()
+	for k := range was.Networks {
+		on := &was.Networks[k]
+		if route.Find(keys, l.Class, on.Network) != i {
+			continue // it has a lane of its own now
+		}
+		if routes := stay(l, on.Routes); routes != nil {
+			next.Networks = append(next.Networks, route.NetworkState{Network: on.Network, Routes: routes})
+		}
+	}
 	return next
+}
+
+// servedBy is the lane that the messages of a new one went by, or nil.
+func servedBy(w *route.World, l route.Lane) *route.LaneState {
+	keys := make([]route.Lane, len(w.Lanes))
+	for i := range keys {
+		keys[i] = w.Lanes[i].Lane
+	}
+	if at := route.Find(keys, l.Class, l.Network); at >= 0 {
+		return &w.Lanes[at]
+	}
+	return nil
+}
+
+// inherit are the states of the routes of a new lane as they were where its messages went: on its network where that was
+// judged apart, else in the lane.
+func inherit(l *policy.Lane, from *route.LaneState) []route.State {
+	out := stay(l, from.Routes)
+	on := from.Network(l.Network)
+	if on == nil {
+		return out
+	}
+	for _, s := range stay(l, on.Routes) {
+		at, there := slices.BinarySearchFunc(out, s.Route, func(x route.State, id route.ID) int { return cmp.Compare(x.Route, id) })
+		switch {
+		case !there:
+			out = slices.Insert(out, at, s)
+		case out[at].Phase == route.Active:
+			out[at] = s
+		}
+	}
+	return out
+}
+
+// stay are the states of routes that a lane still has; nil where there is none.
+func stay(l *policy.Lane, states []route.State) []route.State {
+	var out []route.State
+	for i := range states {
+		if l.Has(states[i].Route) {
+			out = append(out, states[i])
+		}
+	}
+	return out
 }
 
 // tellChanges records how a policy changed the table: first the lanes that it has, in its order, then those that it has
@@ -63,7 +115,7 @@ func (r *round) tellChanges(was, is *route.Table) {
 	by := "policy " + is.Policy + " replaced " + was.Policy
 	for i := range is.Lanes {
 		l := &is.Lanes[i]
-		switch old := find(was, l.Lane()); {
+		switch old := rowOf(was, l.Lane()); {
 		case old == nil:
 			r.changed(l, by+" and brought this lane: "+describe(l))
 		case !reflect.DeepEqual(old, l):
@@ -71,13 +123,13 @@ func (r *round) tellChanges(was, is *route.Table) {
 		}
 	}
 	for i := range was.Lanes {
-		if l := &was.Lanes[i]; find(is, l.Lane()) == nil {
+		if l := &was.Lanes[i]; rowOf(is, l.Lane()) == nil {
 			r.changed(l, by+" and has no such lane any more; "+heir(is, l))
 		}
 	}
 }
 
-func find(t *route.Table, key route.Lane) *route.LaneTable {
+func rowOf(t *route.Table, key route.Lane) *route.LaneTable {
 	for i := range t.Lanes {
 		if t.Lanes[i].Lane() == key {
 			return &t.Lanes[i]
@@ -117,6 +169,9 @@ func words(e route.Entry) []string {
 	var out []string
 	if e.Phase != route.Active {
 		out = append(out, string(e.Phase))
+	}
+	if e.Admin != "" {
+		out = append(out, string(e.Admin))
 	}
 	if e.Share > 0 || e.Phase != route.Active {
 		return append(out, shareText(e.Share))

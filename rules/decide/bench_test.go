@@ -34,10 +34,10 @@ func BenchmarkRound(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			p := city(b, cityLanes)
 			w := Adopt(p, route.World{}, nil, began).World
-			s := (&story{looks: map[route.ID]look{"a": c.a, "b": c.a, "c": c.a}, now: began}).ready(&w)
+			s := (&story{policy: p, looks: map[route.ID]look{"a": c.a, "b": c.a, "c": c.a}, now: began}).ready(&w)
 			benchmark(b, w, func(w route.World, now time.Time) Outcome {
 				next := 0
-				return judge(p, w, now, Options{}, func(*route.LaneState) []route.Signals { next++; return s[next-1] })
+				return judge(p, w, now, Options{}, func(route.Lane, []route.ID) []route.Signals { next++; return s[next-1] })
 			})
 		})
 	}
@@ -47,7 +47,7 @@ func BenchmarkRound(b *testing.B) {
 func (s *story) ready(w *route.World) [][]route.Signals {
 	var out [][]route.Signals
 	for i := range w.Lanes {
-		out = append(out, s.signals(&w.Lanes[i]))
+		out = append(out, s.signals(w.Lanes[i].Lane, []route.ID{"a", "b", "c"}))
 	}
 	return out
 }

@@ -9,16 +9,20 @@ import (
 
 // change is a step that a rule asks for.
 type change struct {
-	index   int // of the route in state.Routes
+	index   int // of the route in states
 	rule    *policy.Rule
 	verdict route.Verdict
 	to      route.Phase
 	step    int        // of the ramp, where it leads to recovering
 	mode    route.Mode // what may be done with it
+	actor   string     // the person who approved it; "" for none
 }
 
 // reason is why the change is made where nothing keeps it from being made.
 func (c *change) reason() route.Reason {
+	if c.actor != "" {
+		return route.Approved
+	}
 	if c.verdict == route.VerdictDemote {
 		return route.RuleMatched
 	}
@@ -40,18 +44,23 @@ type ask struct {
 	held   *route.GuardResult // the first that holds it, nil where none does
 }
 
-// put asks the guards about a change.
+// put asks operators' orders, the route's hold-down and the guards about a change.
 func (l *lane) put(c change) ask {
-	a := ask{change: c}
-	if until := l.state.Routes[c.index].HoldUntil; c.verdict == route.VerdictPromote && l.now.Before(until) {
-		a.guards = []route.GuardResult{{Guard: guardHoldDown, Result: hold, Why: "it stays out until " + l.clock(until) + ", its hold-down", Frees: "the end of its hold-down"}}
-	} else {
+	a := ask{change: c, guards: l.ordered(c)}
+	if until := l.states[c.index].HoldUntil; c.verdict == route.VerdictPromote && l.now.Before(until) {
+		a.guards = append(a.guards, route.GuardResult{Guard: guardHoldDown, Result: hold, Why: "it stays out until " + l.clock(until) + ", its hold-down", Frees: "the end of its hold-down"})
+	}
+	if len(a.guards) == 0 {
 		a.guards = l.guards(c)
 	}
 	for i := range a.guards {
-		if a.guards[i].Result == hold {
-			a.held = &a.guards[i]
-			break
+		switch a.guards[i].Result {
+		case hold:
+			if a.held == nil {
+				a.held = &a.guards[i]
+			}
+		case lower:
+			a.mode = moreCareful(a.mode, route.Propose)
 		}
 	}
 	return a
@@ -63,8 +72,9 @@ func (l *lane) demotions(i int) {
 	for k, rule := range l.rules {
 		switch {
 		case !l.demands(i, k):
-		case l.state.Routes[i].Phase == route.Demoted:
+		case l.states[i].Phase == route.Demoted:
 			l.join(i, rule)
+		case l.phase(i) == route.Demoted: // its lane has it out already
 		default:
 			asks = append(asks, l.put(l.demotion(i, rule)))
 		}
@@ -79,7 +89,7 @@ func (l *lane) demotion(i int, rule *policy.Rule) change {
 // promotions handles the way back of route i, one step at a time. A route that a rule wants out does not come back,
 // whatever keeps it from being demoted now.
 func (l *lane) promotions(i int) {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	if s.Phase == route.Active || l.wantedOut(i) {
 		return
 	}
@@ -103,7 +113,7 @@ func (l *lane) wantedOut(i int) bool {
 // promotion is the next step of route i back to active, by the ramp of the first rule that keeps it out, and whether all
 // of those rules allow it now. Of their modes the most careful counts.
 func (l *lane) promotion(i int) (c change, cleared bool) {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	rule := leader(l.rules, s)
 	c = change{index: i, rule: rule, verdict: route.VerdictPromote, to: route.Recovering, mode: l.mode(rule.Promote.Mode)}
 	cleared = true

@@ -14,7 +14,7 @@ const pauseEnds = 2 * signal.Tick
 
 // run brings the clocks of route i up to now: one for each rule and verdict that can move it from where it is.
 func (l *lane) run(i int) {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	var clocks []route.Clock
 	for k, rule := range l.rules {
 		t := l.truth(i, k)
@@ -74,7 +74,7 @@ func (l *lane) demands(i, k int) bool {
 	if l.truth(i, k).demote != policy.True {
 		return false
 	}
-	s, rule := &l.state.Routes[i], l.rules[k]
+	s, rule := &l.states[i], l.rules[k]
 	return s.Phase == route.Recovering || l.lasted(s, rule.Name, route.VerdictDemote, rule.Demote.For)
 }
 
@@ -82,7 +82,7 @@ func (l *lane) demands(i, k int) bool {
 func (l *lane) allows(i, k int) bool {
 	rule := l.rules[k]
 	return l.truth(i, k).promote == policy.True &&
-		l.lasted(&l.state.Routes[i], rule.Name, route.VerdictPromote, rule.Promote.For)
+		l.lasted(&l.states[i], rule.Name, route.VerdictPromote, rule.Promote.For)
 }
 
 func (l *lane) lasted(s *route.State, rule string, v route.Verdict, wanted time.Duration) bool {

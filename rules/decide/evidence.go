@@ -28,11 +28,12 @@ func (l *lane) commonCause(c change) route.GuardResult {
 		return passes("only demotions are compared")
 	}
 	suffering, compared := 1, 1
-	for i := range l.state.Routes {
+	others := len(l.policy.Order) - len(l.states) // nothing tells of them
+	for i := range l.states {
 		if i == c.index {
 			continue
 		}
-		if l.state.Routes[i].Phase == route.Demoted {
+		if l.phase(i) == route.Demoted {
 			if l.stillSilent(i) && !l.bornOut(c) {
 				suffering, compared = suffering+1, compared+1
 			}
@@ -41,11 +42,12 @@ func (l *lane) commonCause(c change) route.GuardResult {
 		compared++
 		switch sick := l.compare(c, i); {
 		case sick <= provenBetter:
-			return passes("%s is proven better on %s", l.state.Routes[i].Route, l.ground(c))
+			return passes("%s is proven better on %s", l.states[i].Route, l.ground(c))
 		case sick >= suffersToo:
 			suffering++
 		}
 	}
+	compared += others
 	g := l.round.policy.Guards.CommonCause
 	common := suffering > 1 && float64(suffering) >= g.Share*float64(compared)
 	waited := l.waited(c)
@@ -66,18 +68,19 @@ func (l *lane) commonCause(c change) route.GuardResult {
 // stillSilent reports whether a demoted route went out for silence, and nothing has come back on it since. Where receipts
 // alone are missing on the next one too, it is their path that broke, and it would take the lane down route by route.
 func (l *lane) stillSilent(i int) bool {
-	accused, d := l.state.Routes[i].Accused.Arrival, &l.signals[i].Delivery
+	accused, d := l.states[i].Accused.Arrival, &l.signals[i].Delivery
 	return accused > 0 && accused < mostlySilent && d.Delivered+d.Failed == 0
 }
 
 // alone reports whether a rule over messages has no other route's messages to compare with, as where the first in order
 // carries everything: waiting would tell nothing more.
 func (l *lane) alone(c change) bool {
-	if !readsMessages(c.rule.Demote.When) || len(l.signals[c.index].Peers) == 0 {
+	peers := l.seen(c.index, c.rule).Peers
+	if !readsMessages(c.rule.Demote.When) || len(peers) == 0 && len(l.states) > 1 {
 		return false
 	}
-	for i := range l.signals[c.index].Peers {
-		if l.signals[c.index].Peers[i].Known {
+	for i := range peers {
+		if peers[i].Known {
 			return false
 		}
 	}
@@ -86,18 +89,18 @@ func (l *lane) alone(c change) bool {
 
 // bornOut reports whether more than missing receipts speaks against the route: another channel, or statuses that failed.
 func (l *lane) bornOut(c change) bool {
-	nats, _ := secondChannel(&l.signals[c.index])
+	nats, _ := secondChannel(l.seen(c.index, c.rule))
 	return nats >= corroborated || l.withoutSilence(c)
 }
 
 // compare is how much route i shares the trouble of the change's route, in nats. Messages of the same time are compared
 // where messages accuse the route; else the rule's own condition is asked, which proves nobody well by messages.
 func (l *lane) compare(c change, i int) float64 {
-	s, when := &l.signals[c.index], c.rule.Demote.When
+	s, when := l.seen(c.index, c.rule), c.rule.Demote.When
 	byMessages := readsMessages(when)
 	if byMessages && len(s.Peers) > 0 {
 		for n := range s.Peers {
-			if p := &s.Peers[n]; p.Route == l.state.Routes[i].Route && p.Known {
+			if p := &s.Peers[n]; p.Route == l.states[i].Route && p.Known {
 				return sick(when, s.Suspect, p)
 			}
 		}
@@ -146,12 +149,12 @@ func (l *lane) corroborate(c change) route.GuardResult {
 	switch {
 	case c.verdict != route.VerdictDemote:
 		return passes("only demotions are corroborated")
-	case !asks(g.Classes, l.state.Lane.Class):
-		return passes("not asked for class %s", l.state.Lane.Class)
+	case !asks(g.Classes, l.policy.Class):
+		return passes("not asked for class %s", l.policy.Class)
 	case !slices.Contains(g.Signals, "silence") || !c.rule.Demote.When.Reads("delivery") || l.withoutSilence(c):
 		return passes("it does not rest on silence")
 	}
-	nats, told := secondChannel(&l.signals[c.index])
+	nats, told := secondChannel(l.seen(c.index, c.rule))
 	const frees = "conversions or handset probes failing too, or receipts that say failed"
 	switch waited := l.waited(c); {
 	case nats >= corroborated:
@@ -172,7 +175,7 @@ func asks(classes []route.Class, c route.Class) bool {
 
 // withoutSilence reports whether the rule would match on the final statuses that came, as if no others were missing.
 func (l *lane) withoutSilence(c change) bool {
-	env := l.envs[c.index]
+	env := *l.env(c.index, c.rule)
 	s := *env.Signals
 	s.Delivery = answeredOnly(s.Delivery)
 	env.Signals = &s

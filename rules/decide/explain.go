@@ -42,45 +42,53 @@ type ClauseView struct {
 	Inputs []route.Input  `json:"inputs"`
 }
 
-// Explain says why route id is where it is in a lane, from the state and signals of the last round. It returns false
-// where there is no such route in such a lane.
-func Explain(p *policy.Policy, w route.World, signals []route.Signals, key route.Lane, id route.ID) (Explanation, bool) {
-	pl, state := p.Lane(key), w.Lane(key)
-	if pl == nil || state == nil || state.State(id) == nil {
+// Explain says why route id is where it is in a lane, or on one network of a lane, from the state and signals of the last
+// round. It returns false where there is no such route in such a lane.
+func Explain(p *policy.Policy, w route.World, seen Seen, key route.Lane, id route.ID) (Explanation, bool) {
+	seen.Also = id
+	r := newRound(p, seen, w, w.At, Options{})
+	families := r.families(w.Lanes)
+	r.rates = rates(families)
+	l := find(families, key)
+	if at := route.Find(p.LaneKeys(), key.Class, key.Network); l == nil && at >= 0 {
+		l = find(families, p.Lanes[at].Lane) // a network that is not judged apart
+	}
+	if l == nil || l.index(id) < 0 {
 		return Explanation{}, false
 	}
-	copied := cloneLane(state)
-	l := (&round{policy: p, now: w.At}).lane(pl, &copied, ofLane(&copied, signals))
-	for _, s := range copied.Routes {
-		if s.Since.Equal(w.At) {
-			l.changed = s.Route // in the last round, of which this tells
+	for _, row := range l.rows() {
+		row.prepare()
+		for i := range row.states {
+			if row.states[i].Since.Equal(w.At) {
+				l.changed = row.states[i].Route // in the last round, of which this tells
+			}
 		}
 	}
 	return l.explain(l.index(id)), true
 }
 
-// ofLane picks the signals of a lane's routes, in their order; a route not judged yet has unknown ones.
-func ofLane(l *route.LaneState, all []route.Signals) []route.Signals {
-	out := make([]route.Signals, len(l.Routes))
-	for i, s := range l.Routes {
-		q := route.Quality{Cause: "not judged yet"}
-		out[i] = route.Signals{Lane: l.Lane, Route: s.Route, Delivery: route.Delivery{Quality: q}, Conversion: route.Conversion{Quality: q}, Submit: route.Submit{Quality: q}, Open: route.Open{Quality: q}}
-		for j := range all {
-			if all[j].Lane == l.Lane && all[j].Route == s.Route {
-				out[i] = all[j]
+// find is the row of a lane, or of a network that is judged apart; nil where there is none.
+func find(families []*family, key route.Lane) *lane {
+	for _, f := range families {
+		if f == nil {
+			continue
+		}
+		for _, l := range f.rows() {
+			if l.key == key {
+				return l
 			}
 		}
 	}
-	return out
+	return nil
 }
 
 func (l *lane) explain(i int) Explanation {
-	s := l.state.Routes[i]
-	e := Explanation{Route: s.Route, Lane: l.state.Lane, At: l.now, Policy: l.round.policy.Revision, State: s, Signals: l.signals[i], Decision: s.Decision}
+	s := l.states[i]
+	e := Explanation{Route: s.Route, Lane: l.key, At: l.now, Policy: l.round.policy.Revision, State: s, Signals: l.signals[i], Decision: s.Decision}
 	for _, rule := range l.rules {
 		e.Rules = append(e.Rules, l.view(i, rule))
 	}
-	for _, entry := range laneTable(l.round.policy, l.policy, l.state).Routes {
+	for _, entry := range laneTable(l.round.policy, l.policy, l.key, l.row(nil)).Routes {
 		if entry.Route == s.Route {
 			e.Entry = entry
 		}
@@ -95,16 +103,16 @@ func (l *lane) explain(i int) Explanation {
 func (l *lane) view(i int, rule *policy.Rule) RuleView {
 	return RuleView{
 		Rule:    rule.Name,
-		Holds:   holds(&l.state.Routes[i], rule.Name),
+		Holds:   holds(&l.states[i], rule.Name),
 		Demote:  l.clause(i, rule, route.VerdictDemote, &rule.Demote),
 		Promote: l.clause(i, rule, route.VerdictPromote, &rule.Promote),
 	}
 }
 
 func (l *lane) clause(i int, rule *policy.Rule, v route.Verdict, c *policy.Clause) ClauseView {
-	env := &l.envs[i]
+	env := l.env(i, rule)
 	view := ClauseView{When: c.When.String(), Truth: c.When.Eval(env).String(), For: route.Duration(c.For), Inputs: c.When.Inputs(env)}
-	if clock := findClock(l.state.Routes[i].Clocks, rule.Name, v); clock != nil {
+	if clock := findClock(l.states[i].Clocks, rule.Name, v); clock != nil {
 		view.Held = clock.Held
 	}
 	return view
@@ -113,7 +121,7 @@ func (l *lane) clause(i int, rule *policy.Rule, v route.Verdict, c *policy.Claus
 // wanted is the change that is held on route i now; else the first that a rule asks for; else the one that comes next:
 // of an active route its demotion by the first rule, of another the next step of its way back.
 func (l *lane) wanted(i int) (c change, ok bool) {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	var asked *policy.Rule
 	for k, rule := range l.rules {
 		held := s.Hold != nil && s.Hold.Verdict == route.VerdictDemote && s.Hold.Rule == rule.Name && l.holding(i)
@@ -135,12 +143,12 @@ func (l *lane) wanted(i int) (c change, ok bool) {
 
 // holding reports whether a change of route i was held at the last round.
 func (l *lane) holding(i int) bool {
-	h := l.state.Routes[i].Hold
+	h := l.states[i].Hold
 	return h != nil && h.Seen.Equal(l.now)
 }
 
 func (l *lane) where(i int) string {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	switch {
 	case s.Phase == route.Active && s.Since.IsZero():
 		return "active since the policy was loaded; no rule has moved it"
@@ -154,7 +162,7 @@ func (l *lane) where(i int) string {
 
 // next says what has to happen for route i to move.
 func (l *lane) next(i int) string {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	switch {
 	case l.holding(i):
 		return fmt.Sprintf("%s asks for it to be %s, which %s holds: %s; what frees it: %s", s.Hold.Rule, moved(change{verdict: s.Hold.Verdict}), s.Hold.Guard, s.Hold.Why, s.Hold.Frees)
@@ -168,7 +176,7 @@ func (l *lane) next(i int) string {
 
 // nextActive says what would put an active route out.
 func (l *lane) nextActive(i int) string {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	for k, rule := range l.rules {
 		switch {
 		case l.truth(i, k).demote != policy.True:
@@ -185,7 +193,7 @@ func (l *lane) nextActive(i int) string {
 	text := "it stays active until a rule's condition is true"
 	switch {
 	case len(l.rules) == 0:
-		return "it stays active: no rule judges class " + string(l.state.Lane.Class)
+		return "it stays active: no rule judges class " + string(l.key.Class)
 	case !s.Unknown.IsZero():
 		return text + "; " + s.UnknownFor
 	}
@@ -205,7 +213,7 @@ func onlySo(m route.Mode) string {
 
 // nextBack says what lets a route go its next step back.
 func (l *lane) nextBack(i int) string {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	c, _ := l.promotion(i)
 	text := "it comes back"
 	if s.Phase == route.Recovering {

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,11 +11,12 @@ import (
 
 func (s *story) explain(id route.ID) Explanation {
 	s.t.Helper()
-	var signals []route.Signals
-	for i := range s.world.Lanes {
-		signals = append(signals, s.signals(&s.world.Lanes[i])...)
+	var seen Seen
+	for i := range s.policy.Lanes {
+		l := &s.policy.Lanes[i]
+		seen.Signals = append(seen.Signals, s.signals(l.Lane, slices.Sorted(slices.Values(l.Order)))...)
 	}
-	e, ok := Explain(s.policy, s.world, signals, otpGB, id)
+	e, ok := Explain(s.policy, s.world, seen, otpGB, id)
 	if !ok {
 		s.t.Fatalf("got no explanation of %s", id)
 	}
@@ -107,11 +109,11 @@ func TestExplainKnowsOnlyWhatThereIs(t *testing.T) {
 		lane route.Lane
 		id   route.ID
 	}{{route.Lane{Class: "bulk", Network: "GB"}, "a"}, {otpGB, "z"}} {
-		if e, ok := Explain(s.policy, s.world, nil, c.lane, c.id); ok {
+		if e, ok := Explain(s.policy, s.world, Seen{}, c.lane, c.id); ok {
 			t.Errorf("got %+v, want nothing for %s in %s", e, c.id, c.lane)
 		}
 	}
-	e, ok := Explain(s.policy, s.world, nil, otpGB, "a")
+	e, ok := Explain(s.policy, s.world, Seen{}, otpGB, "a")
 	if !ok || e.Signals.Delivery.Cause != "not judged yet" || e.Rules[0].Demote.Truth != "unknown" {
 		t.Errorf("before the first round: got %+v", e)
 	}
@@ -127,11 +129,11 @@ func TestExplainChangesNothing(t *testing.T) {
 }
 
 // consistent fails where an explanation says something else than the state.
-func consistent(t tester, s *story, signals []route.Signals) {
+func consistent(t tester, s *story, seen Seen) {
 	t.Helper()
 	for _, l := range s.world.Lanes {
-		for _, st := range l.Routes {
-			e, ok := Explain(s.policy, s.world, signals, l.Lane, st.Route)
+		for _, st := range everyState(s.policy, &l) {
+			e, ok := Explain(s.policy, s.world, seen, l.Lane, st.Route)
 			if !ok {
 				t.Fatalf("got no explanation of %s in %s", st.Route, l.Lane)
 			}

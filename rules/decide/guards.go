@@ -2,8 +2,10 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
 
@@ -13,21 +15,31 @@ const (
 	guardMinActive   = "min_active"
 	guardCommonCause = "common_cause"
 	guardCorroborate = "corroborate"
+	guardMaxDemoted  = "max_demoted"
 	guardVelocity    = "velocity"
 	guardSettle      = "settle"
 	guardInFlight    = "in_flight"
+	guardCapacity    = "capacity"
+	guardPriceRise   = "price_rise"
+	guardWindows     = "windows"
 )
 
-// guardHoldDown stands in place of the guards while a route's hold-down lasts.
-const guardHoldDown = "hold_down"
+// What stands before the guards, and is asked where it applies: operators' orders, and the time a demoted route is out.
+const (
+	guardPinned   = "pinned"
+	guardFrozen   = "frozen"
+	guardHoldDown = "hold_down"
+)
 
 // The answers of a guard.
 const (
-	pass = "pass"
-	hold = "hold"
+	pass  = "pass"
+	hold  = "hold"
+	lower = "lower" // a person has to approve it
 )
 
-var guardOrder = [...]string{guardMinActive, guardCommonCause, guardCorroborate, guardVelocity, guardSettle, guardInFlight}
+var guardOrder = [...]string{guardMinActive, guardCommonCause, guardCorroborate, guardMaxDemoted, guardVelocity, guardSettle, guardInFlight,
+	guardCapacity, guardPriceRise, guardWindows}
 
 // guards asks every guard about a change.
 func (l *lane) guards(c change) []route.GuardResult {
@@ -48,12 +60,20 @@ func (l *lane) ask(name string, c change) route.GuardResult {
 		a = l.commonCause(c)
 	case guardCorroborate:
 		a = l.corroborate(c)
+	case guardMaxDemoted:
+		a = l.maxDemoted(c)
 	case guardVelocity:
 		a = l.velocity(c)
 	case guardSettle:
 		a = l.settle(c)
 	case guardInFlight:
 		a = l.inFlight(c)
+	case guardCapacity:
+		a = l.capacity(c)
+	case guardPriceRise:
+		a = l.priceRise(c)
+	case guardWindows:
+		a = l.inWindow(c)
 	}
 	a.Guard = name
 	return a
@@ -67,21 +87,89 @@ func holdsBack(frees, format string, args ...any) route.GuardResult {
 	return route.GuardResult{Result: hold, Frees: frees, Why: fmt.Sprintf(format, args...)}
 }
 
-// minActive never lets the last routes go that carry the lane by right.
+// orLower is a guard's answer that holds a change, or lowers it to a proposal where the policy says so.
+func orLower(g route.GuardResult, then policy.Then) route.GuardResult {
+	if then == policy.ThenPropose {
+		g.Result, g.Frees = lower, "a person who approves it, or "+g.Frees
+	}
+	return g
+}
+
+// affected are the rows that a change of this one bears on: the row itself, and of a lane also its networks.
+func (l *lane) affected() []*lane {
+	if l.within != nil {
+		return []*lane{l}
+	}
+	return l.rows()
+}
+
+// minActive never lets the last routes go that carry the lane, or one of its networks, by right.
 func (l *lane) minActive(c change) route.GuardResult {
-	if c.verdict != route.VerdictDemote || l.state.Routes[c.index].Phase != route.Active {
+	if c.verdict != route.VerdictDemote {
 		return passes("no active route goes")
 	}
-	left, least := l.active()-1, max(1, l.round.policy.Guards.MinActive)
-	if left < least {
-		return holdsBack("another route of the lane becoming active", "%s would stay active, and at least %d must", count(left, "route"), least)
+	id, least := l.states[c.index].Route, max(1, l.round.policy.Guards.MinActive)
+	worst, where := -1, l
+	for _, r := range l.affected() {
+		row := r.row(nil)
+		at := slices.IndexFunc(row, func(s standing) bool { return s.id == id })
+		if at < 0 || !row[at].usable() {
+			continue
+		}
+		if left := countUsable(row) - 1; worst < 0 || left < worst {
+			worst, where = left, r
+		}
 	}
-	return passes("%s would stay active", count(left, "route"))
+	switch {
+	case worst < 0:
+		return passes("no active route goes")
+	case worst < least:
+		return holdsBack("another route of the lane becoming active", "%s would stay active%s, and at least %d must", count(worst, "route"), l.onNetwork(where), least)
+	}
+	return passes("%s would stay active", count(worst, "route"))
+}
+
+// onNetwork says on which network of the lane, where it is about one.
+func (l *lane) onNetwork(where *lane) string {
+	if where == l {
+		return ""
+	}
+	return " on " + string(where.key.Network)
+}
+
+// maxDemoted bounds how much of a lane may be out at once. One route may always be where two are active.
+func (l *lane) maxDemoted(c change) route.GuardResult {
+	limit := l.round.policy.Guards.MaxDemoted
+	switch {
+	case limit == 0:
+		return passes("the policy sets no bound")
+	case c.verdict != route.VerdictDemote || l.phase(c.index) != route.Active:
+		return passes("no active route goes")
+	}
+	now := l.row(nil)
+	out, all := 1, 0
+	for i := range now {
+		if now[i].admin == route.AdminUnregistered {
+			continue
+		}
+		all++
+		if now[i].phase != route.Active {
+			out++
+		}
+	}
+	most := limit * all / route.FullShare
+	if countUsable(now) >= 2 {
+		most = max(most, 1)
+	}
+	if out > most {
+		return holdsBack("a demoted route of the lane coming back", "%d of %d routes would be out, and at most %d may be", out, all, most)
+	}
+	return passes("%d of %d routes would be out, and up to %d may be", out, all, most)
 }
 
 // continues reports whether the change goes on with one that is under way, or takes it back. Neither waits for others.
 func (l *lane) continues(c change) bool {
-	return l.state.Routes[c.index].Phase == route.Recovering
+	return l.states[c.index].Phase == route.Recovering
 }
 
 // velocity bounds the changes of the lane in a time.
@@ -92,7 +180,7 @@ func (l *lane) velocity(c change) route.GuardResult {
 	g := l.round.policy.Guards.Velocity
 	recent := 0
 	var first time.Time
-	for _, at := range l.state.Changes {
+	for _, at := range l.changes {
 		if at.After(l.now.Add(-g.In)) {
 			if recent++; recent == 1 {
 				first = at
@@ -107,11 +195,11 @@ func (l *lane) velocity(c change) route.GuardResult {
 
 // settle lets a lane rest after a change, so that the next one is judged on what the last one led to.
 func (l *lane) settle(c change) route.GuardResult {
-	if len(l.state.Changes) == 0 || l.continues(c) {
+	if len(l.changes) == 0 || l.continues(c) {
 		return passes("nothing to settle")
 	}
 	g := l.round.policy.Guards.Settle
-	since := l.now.Sub(l.state.Changes[len(l.state.Changes)-1])
+	since := l.now.Sub(l.changes[len(l.changes)-1])
 	if since < g {
 		return holdsBack(brief(g-since)+" more without a change", "the lane changed %s ago and rests for %s", brief(since), route.Duration(g))
 	}
@@ -124,10 +212,12 @@ func (l *lane) inFlight(c change) route.GuardResult {
 	if l.changed != "" {
 		return holdsBack("the next round", "%s has just changed", l.changed)
 	}
-	for i := range l.state.Routes {
-		s := &l.state.Routes[i]
-		if i != c.index && s.Phase == route.Recovering && c.verdict == route.VerdictPromote {
-			return holdsBack(string(s.Route)+" becoming active or demoted", "%s is on its way back", s.Route)
+	for _, r := range l.rows() {
+		for i := range r.states {
+			s := &r.states[i]
+			if (r != l || i != c.index) && s.Phase == route.Recovering && c.verdict == route.VerdictPromote {
+				return holdsBack(string(s.Route)+" becoming active or demoted", "%s is on its way back%s", s.Route, l.onNetwork(r))
+			}
 		}
 	}
 	return passes("no other change is under way")

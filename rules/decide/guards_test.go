@@ -62,8 +62,8 @@ func TestCommonCause(t *testing.T) {
 			n, went := 0, route.Decision{}
 			for ; n < 120 && went.ID == ""; n++ {
 				s.now = s.now.Add(signal.Tick)
-				s.take(judge(s.policy, s.world, s.now, Options{}, func(l *route.LaneState) []route.Signals {
-					out := s.look("a", failing).signals(l)
+				s.take(judge(s.policy, s.world, s.now, Options{}, func(key route.Lane, ids []route.ID) []route.Signals {
+					out := s.look("a", failing).signals(key, ids)
 					out[0].Peers = []route.Peer{{Route: "b", Known: true, Delivery: c.b}, {Route: "c", Known: true, Delivery: c.c}}
 					return out
 				}))
@@ -102,8 +102,8 @@ func TestCommonCauseDoesNotWaitForRoutesThatCarryNothing(t *testing.T) {
 			n := 0
 			for gone := false; n < 120 && !gone; n++ {
 				s.now = s.now.Add(signal.Tick)
-				s.take(judge(s.policy, s.world, s.now, Options{}, func(l *route.LaneState) []route.Signals {
-					out := s.look("a", c.look).signals(l)
+				s.take(judge(s.policy, s.world, s.now, Options{}, func(key route.Lane, ids []route.ID) []route.Signals {
+					out := s.look("a", c.look).signals(key, ids)
 					out[0].Peers, out[0].Second = []route.Peer{{Route: "b"}, {Route: "c"}}, c.second
 					return out
 				}))
@@ -146,8 +146,8 @@ func TestARuleOfTwoChannelsComparesTheOneThatAccuses(t *testing.T) {
     demote: {when: delivery.evidence >= 12.0 || conversion.evidence >= 12.0}
     promote: {when: delivery.recovered >= 4.6}`}.begin(t)
 	s.now = s.now.Add(signal.Tick)
-	s.take(judge(s.policy, s.world, s.now, Options{}, func(l *route.LaneState) []route.Signals {
-		out := s.look("a", look{lost: 20}).signals(l)
+	s.take(judge(s.policy, s.world, s.now, Options{}, func(key route.Lane, ids []route.ID) []route.Signals {
+		out := s.look("a", look{lost: 20}).signals(key, ids)
 		out[0].Peers = []route.Peer{{Route: "b", Known: true, Conversion: -9}} // receipts accuse nobody: 0
 		return out
 	}))
@@ -219,8 +219,8 @@ func TestARuleOverSharesRestsOnSilenceUnlessTheAnswersAloneAreBad(t *testing.T) 
 		t.Run(c.name, func(t *testing.T) {
 			s := site{rules: rules, guards: corroborating}.begin(t)
 			s.now = s.now.Add(signal.Tick)
-			o := judge(s.policy, s.world, s.now, Options{}, func(l *route.LaneState) []route.Signals {
-				out := s.look("a", silent).signals(l)
+			o := judge(s.policy, s.world, s.now, Options{}, func(key route.Lane, ids []route.ID) []route.Signals {
+				out := s.look("a", silent).signals(key, ids)
 				out[0].Delivery.Delivered, out[0].Delivery.Failed = c.delivered, c.failed
 				return out
 			})
@@ -294,7 +294,7 @@ func TestARouteMayGoWhileAnotherComesBack(t *testing.T) {
 func TestEveryGuardAnswersInOrder(t *testing.T) {
 	s := site{guards: `{min_active: 3, corroborate: {class: [otp], wait: 40s}}`}.begin(t)
 	d := only(t, s.look("a", look{silence: 20, peers: 9, bind: -3}).round())
-	want := []string{"min_active hold", "common_cause hold", "corroborate hold", "velocity pass", "settle pass", "in_flight pass"}
+	want := []string{"min_active hold", "common_cause hold", "corroborate hold", "max_demoted pass", "velocity pass", "settle pass", "in_flight pass", "capacity pass", "price_rise pass", "windows pass"}
 	for i, g := range d.Guards {
 		if got := g.Guard + " " + g.Result; got != want[i] || g.Why == "" || (g.Frees != "") != (g.Result == hold) {
 			t.Errorf("answer %d: got %+v, want %s and a reason", i, g, want[i])

@@ -17,7 +17,7 @@ const (
 
 // tell reports whether the journal is to be told: it is told of each matter once in an episode.
 func (l *lane) tell(a *ask, what string) bool {
-	s := &l.state.Routes[a.index]
+	s := &l.states[a.index]
 	l.dirty = true
 	for i := range s.Told {
 		if t := &s.Told[i]; t.Rule == a.rule.Name && t.Verdict == a.verdict && t.What == what {
@@ -48,6 +48,8 @@ func heldReason(guard string) route.Reason {
 		return route.Settling
 	case guardInFlight:
 		return route.InFlight
+	case guardFrozen, guardWindows:
+		return route.Frozen
 	}
 	return route.GuardHeld
 }
@@ -66,7 +68,7 @@ func (l *lane) foremost(a, b *ask) *ask {
 
 // waits reports whether it is this change that has been held on its route up to now.
 func (l *lane) waits(c change) bool {
-	h := l.state.Routes[c.index].Hold
+	h := l.states[c.index].Hold
 	return h != nil && h.Rule == c.rule.Name && h.Verdict == c.verdict && l.now.Sub(h.Seen) <= pauseEnds
 }
 
@@ -75,12 +77,12 @@ func (l *lane) waited(c change) time.Duration {
 	if !l.waits(c) {
 		return 0
 	}
-	return l.now.Sub(l.state.Routes[c.index].Hold.Since)
+	return l.now.Sub(l.states[c.index].Hold.Since)
 }
 
 // hold remembers a change that is held back.
 func (l *lane) hold(a *ask) {
-	s := &l.state.Routes[a.index]
+	s := &l.states[a.index]
 	if s.Hold != nil && s.Hold.Seen.Equal(l.now) {
 		return // a demotion that is held goes before a promotion that is
 	}
@@ -104,11 +106,11 @@ func (l *lane) shadow(a *ask) {
 
 // propose asks a person: one question at a time for each route.
 func (l *lane) propose(a *ask) {
-	s := &l.state.Routes[a.index]
+	s := &l.states[a.index]
 	if !l.tell(a, toldProposed) || s.ProposedBy != "" {
 		return
 	}
-	s.ProposedBy, s.ExpiresAt = a.rule.Name, l.now.Add(l.policy.Approval)
+	s.ProposedBy, s.ProposedTo, s.ExpiresAt = a.rule.Name, a.to, l.now.Add(l.policy.Approval)
 	d := l.decision(a)
 	d.Reason, d.Text = route.Proposed, "to be "+moved(a.change)+" if a person approves by "+l.clock(s.ExpiresAt)+": "+d.Text
 	d.PriceChange = l.priceChange(a.change)
@@ -118,7 +120,7 @@ func (l *lane) propose(a *ask) {
 
 // expire ends a proposal that nobody answered.
 func (l *lane) expire(i int) {
-	if s := &l.state.Routes[i]; s.ProposedBy != "" && !l.now.Before(s.ExpiresAt) {
+	if s := &l.states[i]; s.ProposedBy != "" && !l.now.Before(s.ExpiresAt) {
 		l.lapse(s, "nobody answered in time, nothing was changed")
 	}
 }
@@ -131,5 +133,5 @@ func (l *lane) lapse(s *route.State, why string) {
 	d := l.remark(s, route.VerdictNothing, route.Expired, s.ProposedBy)
 	d.Mode, d.Text = route.Propose, "the proposal "+s.Proposal+" is over: "+why
 	l.note(d)
-	s.Proposal, s.ProposedBy, s.ExpiresAt = "", "", time.Time{}
+	s.Proposal, s.ProposedBy, s.ProposedTo, s.ExpiresAt = "", "", "", time.Time{}
 }

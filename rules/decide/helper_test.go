@@ -88,6 +88,8 @@ type story struct {
 	now     time.Time
 	options Options
 	looks   map[route.ID]look
+	on      map[place]look  // in one lane, or on one network, alone
+	apart   []route.Network // networks that messages go to
 	journal []route.Decision
 	last    Outcome // of the last round
 }
@@ -108,7 +110,7 @@ type look struct {
 }
 
 func (s site) begin(t tester) *story {
-	st := &story{t: t, policy: s.parse(t), now: began, looks: map[route.ID]look{}}
+	st := &story{t: t, policy: s.parse(t), now: began, looks: map[route.ID]look{}, on: map[place]look{}}
 	st.take(Adopt(st.policy, st.world, nil, st.now))
 	return st
 }
@@ -145,22 +147,57 @@ var (
 	away     = look{cause: "no event and no heartbeat from s1 for more than 25s"}
 )
 
+// telling says how the routes of a lane, or of one network of it, look.
+type telling func(key route.Lane, ids []route.ID) []route.Signals
+
+// told is a Source of what a test tells: every route of every lane is live, and messages go to the networks it names.
+type told struct {
+	policy   *policy.Policy
+	tell     telling
+	networks []route.Network
+}
+
+func (s told) Judge(scope route.Scope, asks []route.Inquiry, _ time.Time) []route.Signals {
+	ids := make([]route.ID, len(asks))
+	for i := range asks {
+		ids[i] = asks[i].Route
+	}
+	return s.tell(scope.Key(), ids)
+}
+
+func (s told) Live(lane route.Lane) []route.ID {
+	return slices.Sorted(slices.Values(s.policy.Lane(lane).Order))
+}
+
+func (s told) Probed() []route.ID { return nil }
+
+func (s told) Networks(lane route.Lane) []route.Network {
+	return slices.DeleteFunc(slices.Clone(s.networks), func(n route.Network) bool { return n == lane.Network || !lane.Network.Contains(n) })
+}
+
+// judge is a round on what a test tells.
+func judge(p *policy.Policy, w route.World, now time.Time, o Options, tell telling) Outcome {
+	return Round(p, told{policy: p, tell: tell}, w, now, o)
+}
+
 // signals are what the book would say of a lane.
-func (s *story) signals(l *route.LaneState) []route.Signals {
-	out := make([]route.Signals, len(l.Routes))
-	for i := range l.Routes {
-		id := l.Routes[i].Route
-		v, set := s.looks[id]
+func (s *story) signals(key route.Lane, ids []route.ID) []route.Signals {
+	out := make([]route.Signals, len(ids))
+	for i, id := range ids {
+		v, set := s.on[place{key, id}]
+		if !set {
+			v, set = s.looks[id]
+		}
 		if !set {
 			v = well
 		}
-		out[i] = v.signals(l, id, s.now)
+		out[i] = v.signals(key, id, ids, s.now)
 	}
 	return out
 }
 
-func (v look) signals(l *route.LaneState, id route.ID, now time.Time) route.Signals {
-	sig := route.Signals{Lane: l.Lane, Route: id, At: now, Rate: 4}
+func (v look) signals(key route.Lane, id route.ID, ids []route.ID, now time.Time) route.Signals {
+	sig := route.Signals{Lane: key, Route: id, At: now, Rate: 4}
 	if v.bind != 0 {
 		sig.Probes = map[string]route.Probe{"bind": {Quality: route.Quality{Known: true}, Failures: max(0, v.bind), Successes: max(0, -v.bind)}}
 	}
@@ -189,8 +226,8 @@ func (v look) signals(l *route.LaneState, id route.ID, now time.Time) route.Sign
 	}
 	sig.Second = route.Second{Conversion: v.second, ConversionKnown: v.hasSecond, ProbesOK: v.probesOK}
 	if sig.Suspect != (route.Accused{}) {
-		for j := range l.Routes {
-			if other := l.Routes[j].Route; other != id {
+		for _, other := range ids {
+			if other != id {
 				sig.Peers = append(sig.Peers, route.Peer{Route: other, Known: true, Delivery: v.peers, Conversion: v.peers})
 			}
 		}
@@ -208,12 +245,17 @@ func (s *story) round() []route.Decision {
 	if looked {
 		before = encode(was)
 	}
-	s.last = judge(s.policy, was, s.now, s.options, s.signals)
+	s.last = s.judge(was)
 	if looked || len(s.last.Decisions) > 0 {
 		s.again(was, before)
 	}
 	s.take(s.last)
 	return s.last.Decisions
+}
+
+// judge is one round from a world.
+func (s *story) judge(w route.World) Outcome {
+	return Round(s.policy, told{s.policy, s.signals, s.apart}, w, s.now, s.options)
 }
 
 // again judges the last round from the world as it was stored.
@@ -223,7 +265,7 @@ func (s *story) again(was route.World, before string) {
 	if before != "" && after != before {
 		s.t.Fatalf("the world given was changed:\nwas %s\nis  %s", before, after)
 	}
-	o := judge(s.policy, decode(s.t, after), s.now, s.options, s.signals)
+	o := s.judge(decode(s.t, after))
 	if got, want := encode(o), encode(s.last); got != want {
 		s.t.Fatalf("after a restart the round differs:\ngot  %s\nwant %s", got, want)
 	}
@@ -261,11 +303,29 @@ func decode(t tester, text string) route.World {
 
 func (s *story) state(id route.ID) *route.State {
 	s.t.Helper()
-	if l := s.world.Lane(otpGB); l != nil && l.State(id) != nil {
-		return l.State(id)
+	l := s.world.Lane(otpGB)
+	if pl := s.policy.Lane(otpGB); l == nil || pl == nil || !pl.Has(id) {
+		s.t.Fatalf("got no route %s in %s", id, otpGB)
 	}
-	s.t.Fatalf("got no route %s in %s", id, otpGB)
-	return nil
+	return stateOf(l, id)
+}
+
+// stateOf is what is remembered of a route in a lane, or a fresh state.
+func stateOf(l *route.LaneState, id route.ID) *route.State {
+	if s := l.State(id); s != nil {
+		return s
+	}
+	fresh := route.Fresh(id)
+	return &fresh
+}
+
+// everyState are the states of all routes of a lane, by id.
+func everyState(p *policy.Policy, l *route.LaneState) []route.State {
+	var out []route.State
+	for _, id := range slices.Sorted(slices.Values(p.Lane(l.Lane).Order)) {
+		out = append(out, *stateOf(l, id))
+	}
+	return out
 }
 
 func (s *story) phase(id route.ID, want route.Phase) {
@@ -357,4 +417,10 @@ func recovering(t tester, s site) *story {
 	st.look("a", returned).rounds(5*time.Minute + signal.Tick)
 	st.phase("a", route.Recovering)
 	return st
+}
+
+// place is one route in one lane.
+type place struct {
+	lane  route.Lane
+	route route.ID
 }

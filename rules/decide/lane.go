@@ -1,31 +1,29 @@
 package decide
 
 import (
+	"slices"
 	"time"
 
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
 
-// lane is the judging of one lane in one round.
+// lane is the judging of one lane, or of one network of a lane, in one round.
 type lane struct {
-	*round
-	policy  *policy.Lane
-	class   *policy.Class
-	rules   []*policy.Rule
-	state   *route.LaneState
-	signals []route.Signals // by id, as state.Routes
-	changed route.ID        // the route that changed in this round
-}
-
-// resize is n cleared elements in the memory of s, where it is enough.
-func resize[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	s = s[:n]
-	clear(s)
-	return s
+	*family
+	key       route.Lane // the lane's, or that of the network
+	scope     route.Scope
+	within    *lane // of a network: its lane
+	class     *policy.Class
+	rules     []*policy.Rule   // that judge and move routes here, in the order of the policy
+	elsewhere []*policy.Rule   // of a lane: those that do so on its networks
+	covered   []route.Override // the overrides about it
+	states    []route.State    // of the routes that are judged, by id
+	signals   []route.Signals  // of each of them
+	wide      []route.Signals  // the same by the messages of all lanes; nil where no rule asks for it
+	envs      []policy.Env     // what conditions see of each
+	wideEnvs  []policy.Env
+	truths    []truths // one for each rule of a route, route by route
 }
 
 // truths are what the two conditions of a rule say of a route.
@@ -34,28 +32,64 @@ type truths struct {
 	promote policy.Truth // judged only where the rule keeps the route out
 }
 
-// lane prepares the judging of a lane: every condition is judged once, on the state before any change of this round.
-func (r *round) lane(pl *policy.Lane, state *route.LaneState, signals []route.Signals) *lane {
-	l := &lane{round: r, policy: pl, state: state, signals: signals, rules: r.rulesFor(pl.Lane), class: classOf(r.policy, pl.Class)}
-	r.envs = resize(r.envs, len(state.Routes))
-	r.truths = resize(r.truths, len(state.Routes)*len(l.rules))
-	active := l.active()
-	for i := range state.Routes {
-		s := &state.Routes[i]
-		l.envs[i] = policy.Env{
-			Signals: &signals[i],
-			Route:   r.policy.Route(s.Route),
-			State:   policy.Facts{Phase: s.Phase, PhaseAge: age(s.Since, r.now), Relapses: s.Relapses, Active: active},
+// look has the signals of the row's routes judged, by its own messages and where a rule wants it by those of all lanes.
+func (l *lane) look() {
+	asks := l.inquiries()
+	l.signals = l.source.Judge(l.scope, asks, l.now)
+	if slices.ContainsFunc(l.rules, perRoute) {
+		l.wide = l.source.Judge(route.Scope{Lane: l.scope.Lane, Wide: true}, asks, l.now)
+	}
+}
+
+func perRoute(r *policy.Rule) bool { return r.Per == policy.PerRoute }
+
+// prepare judges every condition once, on the state before any change of this round.
+func (l *lane) prepare() {
+	l.envs, l.truths = make([]policy.Env, len(l.states)), make([]truths, len(l.states)*len(l.rules))
+	if l.wide != nil {
+		l.wideEnvs = make([]policy.Env, len(l.states))
+	}
+	usable := 0
+	if slices.ContainsFunc(l.rules, readsActive) {
+		usable = countUsable(l.row(nil))
+	}
+	for i := range l.states {
+		s := &l.states[i]
+		env := policy.Env{Signals: &l.signals[i], Route: l.round.policy.Route(s.Route),
+			State: policy.Facts{Phase: l.phase(i), PhaseAge: age(s.Since, l.now), Relapses: s.Relapses, Active: usable}}
+		l.envs[i] = env
+		if l.wide != nil {
+			env.Signals = &l.wide[i]
+			l.wideEnvs[i] = env
 		}
 		for k, rule := range l.rules {
 			t := l.truth(i, k)
-			t.demote = rule.Demote.When.Eval(&l.envs[i])
+			t.demote = rule.Demote.When.Eval(l.env(i, rule))
 			if holds(s, rule.Name) {
-				t.promote = rule.Promote.When.Eval(&l.envs[i])
+				t.promote = rule.Promote.When.Eval(l.env(i, rule))
 			}
 		}
 	}
-	return l
+}
+
+func readsActive(r *policy.Rule) bool {
+	return r.Demote.When.Reads("lane.active") || r.Promote.When.Reads("lane.active")
+}
+
+// env is what a rule's conditions see of route i.
+func (l *lane) env(i int, rule *policy.Rule) *policy.Env {
+	if perRoute(rule) && l.wide != nil {
+		return &l.wideEnvs[i]
+	}
+	return &l.envs[i]
+}
+
+// seen are the signals that a rule judges route i by.
+func (l *lane) seen(i int, rule *policy.Rule) *route.Signals {
+	if perRoute(rule) && l.wide != nil {
+		return &l.wide[i]
+	}
+	return &l.signals[i]
 }
 
 func classOf(p *policy.Policy, name route.Class) *policy.Class {
@@ -63,30 +97,6 @@ func classOf(p *policy.Policy, name route.Class) *policy.Class {
 		return c
 	}
 	return p.Class(route.AnyClass)
-}
-
-// decide judges the lane: first whether routes have to go, then whether some may come back.
-func (l *lane) decide() {
-	for i := range l.state.Routes {
-		l.run(i)
-	}
-	if l.options.Hold {
-		return
-	}
-	for i := range l.state.Routes {
-		l.expire(i)
-		l.watch(i)
-	}
-	for i := range l.state.Routes {
-		l.demotions(i)
-	}
-	for i := range l.state.Routes {
-		l.promotions(i)
-	}
-	for i := range l.state.Routes {
-		l.calm(i)
-	}
-	l.forget()
 }
 
 // truth is what rule k says of route i.
@@ -99,30 +109,72 @@ func age(since, now time.Time) time.Duration {
 	return max(0, now.Sub(since))
 }
 
-// active is the number of routes that carry the lane by right.
-func (l *lane) active() int {
-	n := 0
-	for i := range l.state.Routes {
-		if l.state.Routes[i].Phase == route.Active {
-			n++
+// index is where route id stands among those that are judged; -1 where it does not.
+func (l *lane) index(id route.ID) int {
+	at, there := slices.BinarySearchFunc(l.states, id, func(s route.State, id route.ID) int {
+		if s.Route < id {
+			return -1
+		} else if s.Route > id {
+			return 1
 		}
+		return 0
+	})
+	if !there {
+		return -1
 	}
-	return n
+	return at
 }
 
-// index is where route id stands in the state; -1 where it does not.
-func (l *lane) index(id route.ID) int {
-	for i := range l.state.Routes {
-		if l.state.Routes[i].Route == id {
-			return i
+// remembers is what this round remembers of a route so far, in the lane and on the network.
+func (l *lane) remembers(id route.ID) (inLane, onNetwork *route.State) {
+	if l.within != nil {
+		return l.within.state(id), l.state(id)
+	}
+	return l.state(id), nil
+}
+
+// state is the state of a route here, or nil where it is not judged.
+func (l *lane) state(id route.ID) *route.State {
+	if i := l.index(id); i >= 0 {
+		return &l.states[i]
+	}
+	return nil
+}
+
+// row is how the routes of the lane stand now, in the order of the policy; with a change, how they would after it.
+func (l *lane) row(c *change) []standing {
+	out := row(l.round.policy, l.policy, l.key, l.covered, l.remembers)
+	if c == nil {
+		return out
+	}
+	for i := range out {
+		if s := &out[i]; s.id == l.states[c.index].Route {
+			after := l.states[c.index]
+			after.Phase, after.Step = c.to, c.step
+			s.phase, s.state = c.to, &after
 		}
 	}
-	return -1
+	return out
+}
+
+// standing is how route i stands in the lane now.
+func (l *lane) standing(i int) standing {
+	return stands(l.round.policy, l.key, l.covered, l.remembers, l.states[i].Route)
+}
+
+// phase is where route i stands: on a network, where its lane has it while that is not active.
+func (l *lane) phase(i int) route.Phase {
+	if l.within != nil {
+		if k := l.within.index(l.states[i].Route); k >= 0 && l.within.states[k].Phase != route.Active {
+			return l.within.states[k].Phase
+		}
+	}
+	return l.states[i].Phase
 }
 
 // calm ends what has not been asked for on route i for a while, and forgets relapses after long peace.
 func (l *lane) calm(i int) {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	if s.Hold != nil && l.now.Sub(s.Hold.Seen) > episodeEnds {
 		s.Hold, l.dirty = nil, true
 	}
@@ -147,22 +199,4 @@ func (l *lane) decay() time.Duration {
 		longest = max(longest, rule.HoldDown.Decay)
 	}
 	return longest
-}
-
-// remembered is how long changes are remembered at least, so that a reload may ask for a longer time than before.
-const remembered = time.Hour
-
-// forget drops changes that no guard looks at any more.
-func (l *lane) forget() {
-	from := l.now.Add(-max(remembered, l.round.policy.Guards.Velocity.In, l.round.policy.Guards.Settle))
-	kept := l.state.Changes[:0]
-	for _, at := range l.state.Changes {
-		if at.After(from) {
-			kept = append(kept, at)
-		}
-	}
-	l.dirty = l.dirty || len(kept) < len(l.state.Changes)
-	if l.state.Changes = kept; len(kept) == 0 {
-		l.state.Changes = nil
-	}
 }

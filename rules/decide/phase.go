@@ -11,20 +11,24 @@ import (
 
 // enforce makes a change: the only place where a phase changes. The rules are those that asked for it together.
 func (l *lane) enforce(a *ask, rules []*policy.Rule) {
-	s := &l.state.Routes[a.index]
+	s := &l.states[a.index]
 	d := l.decision(a)
 	d.Enforced, d.PriceChange = true, l.priceChange(a.change)
+	if a.actor != "" {
+		s.Proposal, s.ProposedBy, s.ProposedTo, s.ExpiresAt = "", "", "", time.Time{}
+	}
 	l.lapse(s, "the route was "+moved(a.change)+" in the meantime")
 	if d.From != route.Recovering || a.verdict == route.VerdictDemote {
-		l.state.Changes = append(l.state.Changes, l.now)
+		l.changes = append(slices.Clone(l.changes), l.now)
 	}
 	if a.verdict == route.VerdictDemote {
 		d.Text += andAlso(rules[1:])
-		demote(s, rules, suspect(&l.signals[a.index], rules[0].Demote.When), l.now)
+		demote(s, rules, suspect(l.seen(a.index, rules[0]), rules[0].Demote.When), l.now)
 	} else {
 		promote(s, a.to, a.step, l.now)
 	}
 	s.Since, s.Clocks, s.Hold, s.Told = l.now, nil, nil, nil
+	d.Step, d.Holds = s.Step, slices.Clone(s.Rules)
 	l.changed, l.moved = s.Route, true
 	l.records = append(l.records, record{decision: d, state: s})
 }
@@ -117,7 +121,7 @@ func promote(s *route.State, to route.Phase, step int, now time.Time) {
 // join adds a rule to those that keep a demoted route out, where what it says of the route stands beside the other
 // routes and channels. Senders see nothing of it.
 func (l *lane) join(i int, rule *policy.Rule) {
-	s := &l.state.Routes[i]
+	s := &l.states[i]
 	c := l.demotion(i, rule)
 	if holds(s, rule.Name) || c.mode != route.Act {
 		return
@@ -129,6 +133,7 @@ func (l *lane) join(i int, rule *policy.Rule) {
 	d := l.decision(&a)
 	d.Enforced, d.Text = true, "already demoted; now "+rule.Name+" keeps it out too: "+d.Text
 	s.Rules = append(s.Rules, rule.Name)
-	accuse(&s.Accused, l.signals[i].Suspect)
+	d.Holds = slices.Clone(s.Rules)
+	accuse(&s.Accused, l.seen(i, rule).Suspect)
 	l.note(d)
 }

@@ -44,16 +44,33 @@ func TestAStepWaitsUntilThePromoteConditionHoldsOnItsOwnMessages(t *testing.T) {
 	s.look("a", well) // no trouble, but not proven either
 	none(t, s.rounds(time.Hour))
 	s.phase("a", route.Recovering)
-	if got := Inquiries(s.policy, s.world.Lane(otpGB))[0]; !got.After.Equal(s.state("a").Since) || got.Accused.Delivered != 0.4 || got.Peace != 5*time.Minute {
+	if got := s.inquiries()[0]; !got.After.Equal(s.state("a").Since) || got.Accused.Delivered != 0.4 || got.Peace != 5*time.Minute {
 		t.Errorf("got inquiry %+v, want one over the step's messages, against what the demotion accused, with the hold-down as peace", got)
 	}
 	s.look("a", returned)
 	wantReasons(t, s.round(), "a RuleCleared")
 }
 
+// inquiries are what the next round asks about the first lane.
+func (s *story) inquiries() (asks []route.Inquiry) {
+	Round(s.policy, asking{told{s.policy, s.signals, nil}, &asks}, s.world, s.now.Add(signal.Tick), s.options)
+	return asks
+}
+
+// asking keeps what it is asked.
+type asking struct {
+	told
+	asks *[]route.Inquiry
+}
+
+func (a asking) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []route.Signals {
+	*a.asks = append(*a.asks, asks...)
+	return a.told.Judge(scope, asks, now)
+}
+
 func TestInquiriesOfActiveRoutesAccuseNobody(t *testing.T) {
 	s := plain.begin(t)
-	for _, q := range Inquiries(s.policy, s.world.Lane(otpGB)) {
+	for _, q := range s.inquiries() {
 		if q.Accused != (route.Accused{}) || q.Peace != 0 || !q.After.IsZero() {
 			t.Errorf("got %+v, want a plain question", q)
 		}
@@ -252,8 +269,8 @@ func TestTooLittleToJudgeByIsLowEvidence(t *testing.T) {
 			var got []route.Decision
 			for range 30 {
 				s.now = s.now.Add(signal.Tick)
-				o := judge(s.policy, s.world, s.now, Options{}, func(l *route.LaneState) []route.Signals {
-					out := s.look("a", away).signals(l)
+				o := judge(s.policy, s.world, s.now, Options{}, func(key route.Lane, ids []route.ID) []route.Signals {
+					out := s.look("a", away).signals(key, ids)
 					if c.cause != "" {
 						out[0].Delivery.Cause = c.cause
 					}

@@ -8,43 +8,40 @@ import (
 	"signalbox/rules/route"
 )
 
-// priceChange says what the lane's messages will cost against what they cost now: by the first active route under an
-// order, by the active routes' weights under shares. Trials of routes that are out are left aside.
+// priceChange says what the lane's messages will cost against what they cost now: by the first route that carries it
+// under an order, by the weights of all that do under shares. Trials of routes that are out are left aside.
 func (l *lane) priceChange(c change) string {
-	goes, comes := l.goes(c), l.comes(c)
-	was, before := l.price(-1, -1)
-	is, after := l.price(goes, comes)
-	if goes < 0 && comes < 0 || l.policy.Shares == nil && before == after {
+	was, is, same := l.prices(c)
+	if same {
 		return ""
 	}
 	return was.Change(is)
 }
 
-// goes is the route that stops carrying the lane by right; -1 for none.
-func (l *lane) goes(c change) int {
-	if c.to == route.Demoted && l.state.Routes[c.index].Phase == route.Active {
-		return c.index
+// prices are what a message of the lane costs now, and after the change; same reports that the same routes carry it.
+func (l *lane) prices(c change) (was, is route.Price, same bool) {
+	now, after := l.row(nil), l.row(&c)
+	moved := false
+	for i := range now {
+		moved = moved || now[i].usable() != after[i].usable()
 	}
-	return -1
+	if !moved {
+		return route.Price{}, route.Price{}, true
+	}
+	was, before := l.price(now)
+	is, then := l.price(after)
+	return was, is, l.policy.Shares == nil && before == then
 }
 
-// comes is the route that carries the lane by right again; -1 for none.
-func (l *lane) comes(c change) int {
-	if c.to == route.Active {
-		return c.index
-	}
-	return -1
-}
-
-// price is what a message costs while the active routes carry the lane, without the one that goes and with the one that
-// comes, and the first of them. The price is unknown where one of theirs is.
-func (l *lane) price(goes, comes int) (route.Price, route.ID) {
+// price is what a message costs where the routes stand so, and the first of those that carry it. The price is unknown
+// where one of theirs is.
+func (l *lane) price(row []standing) (route.Price, route.ID) {
 	sum, weights, first := route.Price{}, int64(0), route.ID("")
-	for _, id := range l.policy.Order {
-		i := l.index(id)
-		if i < 0 || i == goes || i != comes && l.state.Routes[i].Phase != route.Active {
+	for i := range row {
+		if !row[i].usable() {
 			continue
 		}
+		id := row[i].id
 		p := l.listPrice(id)
 		if l.policy.Shares == nil {
 			return p, id
@@ -67,7 +64,28 @@ func (l *lane) price(goes, comes int) (route.Price, route.ID) {
 
 func (l *lane) listPrice(id route.ID) route.Price {
 	if r := l.round.policy.Route(id); r != nil {
-		return r.Price(l.state.Lane.Network)
+		return r.Price(l.key.Network)
 	}
 	return route.Price{}
+}
+
+// priceRise holds a change, or has a person asked, that makes a message of the lane dearer than the policy allows.
+func (l *lane) priceRise(c change) route.GuardResult {
+	g := l.round.policy.Guards.PriceRise
+	if g.Limit == 0 {
+		return passes("the policy sets no bound")
+	}
+	was, is, same := l.prices(c)
+	rise := was.Change(is)
+	switch {
+	case same:
+		return passes("the same routes carry the lane")
+	case rise == "":
+		return passes("what a message costs before or after is not known")
+	}
+	most := was.Amount.Mul(decimal.New(int64(route.FullShare+g.Limit), -4))
+	if is.Amount.GreaterThan(most) {
+		return orLower(holdsBack("a cheaper route of the lane becoming active", "a message would cost %s instead of %s, %s, and at most %s is allowed", is, was, rise, shareText(g.Limit)), g.Then)
+	}
+	return passes("a message would cost %s instead of %s, %s", is, was, rise)
 }

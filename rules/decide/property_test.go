@@ -47,12 +47,6 @@ var looks = []look{well, well, silent, failing, unbound, returned, away, {},
 	{failure: 20, peers: 9, bind: -3}, {failure: 20, bind: 3}, {lost: 20, peers: -9, bind: -3},
 	{recovered: 9, converts: 9, bind: -3}, {recovered: 9, converts: 9, bind: -3}, {silence: 20, peers: -9, second: -9, hasSecond: true, bind: -3}}
 
-// place is one route in one lane.
-type place struct {
-	lane  route.Lane
-	route route.ID
-}
-
 // witness follows a story by its journal and tables alone, and says what must never happen.
 type witness struct {
 	*story
@@ -78,7 +72,7 @@ func (w *witness) settleIn() {
 	changes := map[route.Lane][]time.Time{}
 	for _, l := range w.world.Lanes {
 		changes[l.Lane] = w.changes[l.Lane]
-		for _, s := range l.Routes {
+		for _, s := range everyState(w.policy, &l) {
 			p := place{l.Lane, s.Route}
 			if phases[p] = w.phases[p]; phases[p] == "" {
 				phases[p] = route.Active
@@ -102,7 +96,7 @@ func (w *witness) step() {
 	if after := encode(was); after != before {
 		w.fail("the world given was changed:\nwas %s\nis  %s", before, after)
 	}
-	again := judge(w.policy, restarted, w.now, w.options, w.signals)
+	again := w.judge(restarted)
 	if encode(again.Decisions) != encode(ds) || (again.Table == nil) != (w.last.Table == nil) || again.Table != nil && encode(again.Table) != encode(w.table) {
 		w.fail("a restart from what was durable decides otherwise:\ngot  %s\nwant %s", encode(again.Decisions), encode(ds))
 	}
@@ -114,7 +108,7 @@ func (w *witness) step() {
 	w.follow(was, ds)
 	w.published(&table, was.Generation)
 	if w.steps++; w.steps%3 == 0 || len(ds) > 0 {
-		consistent(w.rt, w.story, w.last.Signals)
+		consistent(w.rt, w.story, Seen{Signals: w.last.Signals, Wide: w.last.Wide})
 	}
 }
 
@@ -139,7 +133,7 @@ func (w *witness) follow(was route.World, ds []route.Decision) {
 		}
 	}
 	for _, l := range w.world.Lanes {
-		for _, s := range l.Routes {
+		for _, s := range everyState(w.policy, &l) {
 			if p := (place{l.Lane, s.Route}); w.phases[p] != s.Phase {
 				w.fail("the journal says that %v is %s, the state says %s", p, w.phases[p], s.Phase)
 			}
@@ -175,7 +169,7 @@ func (w *witness) moves(was *route.LaneState, d *route.Decision) {
 
 func (w *witness) demotes(now, was *route.LaneState, d *route.Decision) {
 	active := 0
-	for _, s := range now.Routes {
+	for _, s := range everyState(w.policy, now) {
 		if s.Phase == route.Active {
 			active++
 		}
@@ -183,7 +177,7 @@ func (w *witness) demotes(now, was *route.LaneState, d *route.Decision) {
 	if d.From == route.Active && active < w.policy.Guards.MinActive {
 		w.fail("%s leaves %d active, want %d", d.ID, active, w.policy.Guards.MinActive)
 	}
-	s, before := now.State(d.Route), was.State(d.Route)
+	s, before := stateOf(now, d.Route), stateOf(was, d.Route)
 	rule, _ := w.rule(d.Rule)
 	relapses := 0
 	if before.Phase == route.Recovering || !before.PromotedAt.IsZero() && w.now.Sub(before.PromotedAt) <= rule.HoldDown.Decay {

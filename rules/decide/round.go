@@ -4,12 +4,12 @@
 package decide
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
-	"signalbox/rules/signal"
 )
 
 // Outcome is what one round of judging, or a change of policy, led to.
@@ -17,7 +17,8 @@ type Outcome struct {
 	World     route.World
 	Decisions []route.Decision
 	Table     *route.Table    // the new table, nil where senders are to see what they see
-	Signals   []route.Signals // as judged, lane by lane in the order of the policy, routes by id
+	Signals   []route.Signals // as judged, lane by lane in the order of the policy and then its networks, routes by id
+	Wide      []route.Signals // of routes over all lanes, by the lane whose rules ask for it
 	Changed   bool            // whether World differs in what must outlive a restart
 }
 
@@ -27,64 +28,75 @@ type Options struct {
 	Mode route.Mode
 	// Hold makes the round run the clocks of rules and nothing else, because the time cannot be trusted just now.
 	Hold bool
-	// Force changes the signals of a route before they are decided on, as stories do; nil changes none.
-	Force func(*route.Signals)
 }
 
-// Round judges every lane once, at now: it asks the book for signals, decides, and returns the state that follows. The
-// world given is not changed. A round at or before the last one changes nothing.
-func Round(p *policy.Policy, b *signal.Book, w route.World, now time.Time, o Options) Outcome {
-	return judge(p, w, now, o, func(l *route.LaneState) []route.Signals {
-		signals := b.Judge(l.Lane, Inquiries(p, l), now)
-		for i := range signals {
-			if o.Force != nil {
-				o.Force(&signals[i])
-			}
-		}
-		return signals
-	})
-}
-
-// judge is Round on whatever tells the signals of a lane's routes, by id.
-func judge(p *policy.Policy, w route.World, now time.Time, o Options, ask func(*route.LaneState) []route.Signals) Outcome {
+// Round judges every lane once, at now: it asks the source for signals, decides, and returns the state that follows. The
+// world given is not changed. A round at or before the last one changes nothing. What nothing tells of, and nothing is
+// remembered of, costs next to nothing.
+func Round(p *policy.Policy, source Source, w route.World, now time.Time, o Options) Outcome {
 	if !now.After(w.At) {
 		return Outcome{World: w}
 	}
-	r := &round{policy: p, now: now.Round(0).UTC(), options: o}
-	r.signals = make([]route.Signals, 0, routes(w.Lanes))
+	r := newRound(p, source, w, now, o)
 	next := w
-	next.At, next.Lanes = r.now, make([]route.LaneState, len(w.Lanes))
-	for i := range w.Lanes {
-		next.Lanes[i] = cloneLane(&w.Lanes[i])
-		signals := ask(&next.Lanes[i])
-		r.signals = append(r.signals, signals...)
-		if pl := r.lanePolicy(i, next.Lanes[i].Lane); pl != nil {
-			r.lane(pl, &next.Lanes[i], signals).decide()
+	next.At, next.Lanes = r.now, slices.Clone(w.Lanes)
+	r.overrides = r.endOverrides(&next)
+	families := r.families(next.Lanes)
+	r.rates = rates(families)
+	for _, f := range families {
+		if f != nil {
+			f.decide()
 		}
 	}
-	return r.finish(next)
+	return r.finish(next, families)
 }
 
-func routes(lanes []route.LaneState) int {
-	n := 0
-	for i := range lanes {
-		n += len(lanes[i].Routes)
+func newRound(p *policy.Policy, source Source, w route.World, now time.Time, o Options) *round {
+	r := &round{policy: p, source: source, overrides: w.Overrides, now: now.Round(0).UTC(), options: o}
+	if source != nil {
+		r.probed = source.Probed()
 	}
-	return n
+	return r
+}
+
+// families gathers and judges the lanes, each at its index; nil where there is nothing to judge.
+func (r *round) families(lanes []route.LaneState) []*family {
+	out := make([]*family, len(lanes))
+	for i := range lanes {
+		if pl := r.lanePolicy(i, lanes[i].Lane); pl != nil {
+			out[i] = r.family(pl, &lanes[i])
+		}
+	}
+	return out
+}
+
+// rates are the submits a second of each route over all lanes.
+func rates(families []*family) map[route.ID]float64 {
+	out := map[route.ID]float64{}
+	for _, f := range families {
+		if f == nil {
+			continue
+		}
+		for i := range f.own.signals {
+			out[f.own.states[i].Route] += f.own.signals[i].Rate
+		}
+	}
+	return out
 }
 
 // round is the work of one round.
 type round struct {
-	policy  *policy.Policy
-	now     time.Time
-	options Options
-	signals []route.Signals
-	records []record
-	rules   []classRules // looked up once for all lanes of a class
-	envs    []policy.Env // of the lane that is judged: what conditions see of each route
-	truths  []truths     // of the lane that is judged: one for each rule of a route, route by route
-	dirty   bool         // something that must outlive a restart has changed
-	moved   bool         // a phase, a step or a share has changed
+	policy    *policy.Policy
+	source    Source
+	overrides []route.Override
+	probed    []route.ID // routes that probes have told of
+	now       time.Time
+	options   Options
+	rates     map[route.ID]float64 // submits a second over all lanes
+	records   []record
+	rules     []classRules // looked up once for all lanes of a class
+	dirty     bool         // something that must outlive a restart has changed
+	moved     bool         // a phase, a step, a share or an override has changed
 }
 
 type classRules struct {
@@ -112,29 +124,12 @@ func (r *round) rulesFor(key route.Lane) []*policy.Rule {
 	return rules
 }
 
-// cloneLane copies all of a lane that a round may change.
-func cloneLane(l *route.LaneState) route.LaneState {
-	c := *l
-	c.Routes = make([]route.State, len(l.Routes))
-	for i, s := range l.Routes {
-		s.Clocks = append([]route.Clock(nil), s.Clocks...)
-		s.Rules = append([]string(nil), s.Rules...)
-		s.Told = append([]route.Told(nil), s.Told...)
-		if s.Hold != nil {
-			hold := *s.Hold
-			s.Hold = &hold
-		}
-		c.Routes[i] = s
-	}
-	c.Changes = append([]time.Time(nil), l.Changes...)
-	return c
-}
-
 // record is a decision that has no id yet, and the state that is to remember it.
 type record struct {
 	decision route.Decision
-	state    *route.State // nil where no state remembers it
-	proposal bool         // whether it waits for a person
+	state    *route.State    // nil where no state remembers it
+	proposal bool            // whether it waits for a person
+	order    *route.Override // the operator's order that it sets
 }
 
 // note records a decision that no state remembers.
@@ -142,12 +137,22 @@ func (r *round) note(d route.Decision) {
 	r.records, r.dirty = append(r.records, record{decision: d}), true
 }
 
-// finish numbers the decisions and draws up the table where something moved.
-func (r *round) finish(next route.World) Outcome {
+// finish numbers the decisions, takes over the states, and draws up the table where something moved.
+func (r *round) finish(next route.World, families []*family) Outcome {
 	if r.moved {
 		next.Generation, next.Ordinal = successor(next.Generation), 0
 	}
-	out := Outcome{Signals: r.signals, Decisions: r.number(&next), Changed: r.dirty || r.moved}
+	out := Outcome{Decisions: r.number(&next), Changed: r.dirty || r.moved}
+	for i, f := range families {
+		if f != nil {
+			next.Lanes[i] = f.after()
+			out.Signals = append(out.Signals, f.own.signals...)
+			out.Wide = append(out.Wide, f.own.wide...)
+			for _, l := range f.networks {
+				out.Signals = append(out.Signals, l.signals...)
+			}
+		}
+	}
 	if r.moved {
 		t := Table(r.policy, next, r.now)
 		out.Table = &t
@@ -174,6 +179,10 @@ func (r *round) number(w *route.World) []route.Decision {
 		d.ID = w.Generation.String() + "-" + strconv.FormatUint(w.Ordinal, 10)
 		d.Generation, d.Policy, d.Time = w.Generation, r.policy.Revision, r.now
 		switch {
+		case rec.order != nil:
+			rec.order.ID = d.ID
+			order := *rec.order
+			d.Override = &order
 		case rec.state == nil:
 		case rec.proposal:
 			rec.state.Proposal = d.ID

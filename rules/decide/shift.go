@@ -1,13 +1,14 @@
 package decide
 
 import (
+	"slices"
 	"time"
 
 	"signalbox/rules/route"
 )
 
 // Shift moves every moment of a state by a time, as where the clock that they were read from was set. The world given is
-// not changed.
+// not changed. Overrides end when their operators said, whatever the clock did.
 func Shift(w route.World, by time.Duration) route.World {
 	move := func(at *time.Time) {
 		if !at.IsZero() {
@@ -16,17 +17,29 @@ func Shift(w route.World, by time.Duration) route.World {
 	}
 	lanes := make([]route.LaneState, len(w.Lanes))
 	for i := range w.Lanes {
-		lanes[i] = cloneLane(&w.Lanes[i])
+		lanes[i] = w.Lanes[i]
+		lanes[i].Changes = slices.Clone(w.Lanes[i].Changes)
 		for k := range lanes[i].Changes {
 			move(&lanes[i].Changes[k])
 		}
-		for k := range lanes[i].Routes {
-			shiftState(&lanes[i].Routes[k], move)
+		lanes[i].Routes, lanes[i].Networks = shiftStates(w.Lanes[i].Routes, move), slices.Clone(w.Lanes[i].Networks)
+		for k := range lanes[i].Networks {
+			lanes[i].Networks[k].Routes = shiftStates(lanes[i].Networks[k].Routes, move)
 		}
 	}
-	w.Lanes = lanes
+	w.Lanes, w.Overrides = lanes, slices.Clone(w.Overrides)
 	move(&w.At)
 	return w
+}
+
+func shiftStates(states []route.State, move func(*time.Time)) []route.State {
+	var out []route.State
+	for i := range states {
+		s := clone(&states[i])
+		shiftState(&s, move)
+		out = append(out, s)
+	}
+	return out
 }
 
 func shiftState(s *route.State, move func(*time.Time)) {

@@ -8,37 +8,98 @@ import (
 	"signalbox/rules/route"
 )
 
-// Table draws up what senders are to see of a state. It is never empty: a lane without an active route gives its traffic
+// Table draws up what senders are to see of a state: a row for each lane, and after it one for each network of the lane
+// on which a route stands otherwise than in the lane. It is never empty: a lane without an active route gives its traffic
 // to the least bad one.
 func Table(p *policy.Policy, w route.World, now time.Time) route.Table {
-	t := route.Table{Generation: w.Generation, PublishedAt: now.Round(0).UTC(), Policy: p.Revision}
+	now = now.Round(0).UTC()
+	t := route.Table{Generation: w.Generation, PublishedAt: now, Policy: p.Revision}
 	for i := range w.Lanes {
 		if pl := p.Lane(w.Lanes[i].Lane); pl != nil {
-			t.Lanes = append(t.Lanes, laneTable(p, pl, &w.Lanes[i]))
+			t.Lanes = append(t.Lanes, laneRows(p, pl, &w.Lanes[i], w.Overrides)...)
 		}
 	}
 	return t
 }
 
-func laneTable(p *policy.Policy, pl *policy.Lane, l *route.LaneState) route.LaneTable {
+// laneRows are the rows of a lane: its own, and those of its networks that differ.
+func laneRows(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.LaneTable {
+	own := row(p, pl, pl.Lane, covering(overrides, pl.Lane), inWorld(l, ""))
+	rows := []route.LaneTable{laneTable(p, pl, pl.Lane, own)}
+	for _, n := range apart(pl, l, overrides) {
+		key := route.Lane{Class: pl.Class, Network: n}
+		on := row(p, pl, key, covering(overrides, key), inWorld(l, n))
+		if differ(own, on) {
+			rows = append(rows, laneTable(p, pl, key, on))
+		}
+	}
+	return rows
+}
+
+// apart are the networks of a lane on which something is remembered or ordered, sorted.
+func apart(pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.Network {
+	var out []route.Network
+	for i := range l.Networks {
+		out = append(out, l.Networks[i].Network)
+	}
+	for i := range overrides {
+		o := &overrides[i]
+		if o.Network != pl.Network && pl.Network.Contains(o.Network) && o.Network.Country() != o.Network && (o.Class == pl.Class || o.Class == route.AnyClass) {
+			out = append(out, o.Network)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	return compact(out)
+}
+
+func compact(sorted []route.Network) []route.Network {
+	out := sorted[:0]
+	for i, n := range sorted {
+		if i == 0 || n != sorted[i-1] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// differ reports whether senders have to treat a network otherwise than its lane.
+func differ(lane, network []standing) bool {
+	for i := range lane {
+		a, b := &lane[i], &network[i]
+		if a.phase != b.phase || a.admin != b.admin || b.phase == route.Recovering && a.state != b.state {
+			return true
+		}
+	}
+	return false
+}
+
+// laneTable is one row of the table.
+func laneTable(p *policy.Policy, pl *policy.Lane, key route.Lane, row []standing) route.LaneTable {
 	c := classOf(p, pl.Class)
-	t := route.LaneTable{Class: pl.Class, Network: pl.Network, Mode: c.Mode, RetryAfter: route.Duration(c.RetryAfter)}
-	order := inOrder(pl, l)
+	t := route.LaneTable{Class: key.Class, Network: key.Network, Mode: c.Mode, RetryAfter: route.Duration(c.RetryAfter)}
+	order := inOrder(row)
 	shares := laneShares(p, pl, order)
-	for i, s := range order {
-		t.Routes = append(t.Routes, entry(p, pl, s, shares[i]))
+	for i := range order {
+		t.Routes = append(t.Routes, entry(p, key, &order[i], shares[i]))
 	}
 	return t
 }
 
-func entry(p *policy.Policy, pl *policy.Lane, s *route.State, share int) route.Entry {
-	e := route.Entry{Route: s.Route, Share: share, Phase: s.Phase, Price: p.Route(s.Route).Price(pl.Network).String()}
-	if !s.Since.IsZero() {
-		since := s.Since.UTC()
+func entry(p *policy.Policy, key route.Lane, s *standing, share int) route.Entry {
+	e := route.Entry{Route: s.id, Share: share, Phase: s.phase, Price: p.Route(s.id).Price(key.Network).String()}
+	if s.state != nil && !s.state.Since.IsZero() {
+		since := s.state.Since.UTC()
 		e.Since = &since
 	}
-	if s.Phase != route.Active {
-		e.Reason = &route.Because{Rule: firstRule(s), Decision: s.Decision, Text: s.Text}
+	if s.phase != route.Active {
+		e.Reason = &route.Because{Rule: firstRule(s.state), Decision: s.state.Decision, Text: s.state.Text}
+	}
+	if s.admin != route.AdminAuto {
+		e.Admin = s.admin
+		e.Reason = &route.Because{Decision: s.set, Text: s.by}
+	}
+	if s.admin == route.AdminUnregistered {
+		e.Phase = route.Demoted // a sender that knows no admin state must not try it either
 	}
 	return e
 }
@@ -50,51 +111,31 @@ func firstRule(s *route.State) string {
 	return s.Rules[0]
 }
 
-// inOrder is the order to try: active routes first, then those on their way back, then the demoted, each in the order of
-// the policy.
-func inOrder(pl *policy.Lane, l *route.LaneState) []*route.State {
-	order := make([]*route.State, 0, len(pl.Order))
-	for _, id := range pl.Order {
-		if s := l.State(id); s != nil {
-			order = append(order, s)
-		}
-	}
-	sort.SliceStable(order, func(i, j int) bool { return rank(order[i].Phase) < rank(order[j].Phase) })
-	return order
-}
-
-func rank(p route.Phase) int {
-	switch p {
-	case route.Recovering:
-		return 1
-	case route.Demoted:
-		return 2
-	}
-	return 0
-}
-
 // maxTrickles bounds what demoted routes get together, so that trials never crowd out what works.
 const maxTrickles = route.FullShare / 2
 
 // laneShares are the shares of the routes in order. A route on its way back gets the share of its ramp step, and a demoted
 // one its trickle, of the whole lane under an order and of its own weight under weights. The rest goes to the first active
-// route under an order, and to all active ones by weight under weights.
-func laneShares(p *policy.Policy, pl *policy.Lane, order []*route.State) []int {
+// route under an order, and to all active ones by weight under weights. One that may not be used gets nothing while there
+// is another.
+func laneShares(p *policy.Policy, pl *policy.Lane, order []standing) []int {
 	shares := make([]int, len(order))
 	left, trickles := route.FullShare, maxTrickles
-	for i, s := range order {
-		switch s.Phase {
-		case route.Recovering:
-			shares[i] = min(rampShare(p, pl, s), left)
-		case route.Demoted:
-			shares[i] = min(p.Route(s.Route).Trickle*weight(pl, s.Route)/route.FullShare, trickles, left)
+	for i := range order {
+		s := &order[i]
+		switch {
+		case !s.trials():
+		case s.phase == route.Recovering:
+			shares[i] = min(rampShare(p, pl, s.state), left)
+		default:
+			shares[i] = min(p.Route(s.id).Trickle*weight(pl, s.id)/route.FullShare, trickles, left)
 			trickles -= shares[i]
 		}
 		left -= shares[i]
 	}
 	switch {
 	case len(order) == 0:
-	case order[0].Phase != route.Active:
+	case !order[0].usable():
 		shares[0] += left
 	default:
 		spread(shares, order, pl, left)
@@ -121,10 +162,10 @@ func rampShare(p *policy.Policy, pl *policy.Lane, s *route.State) int {
 }
 
 // spread gives the active routes, which come first, what is left: rounded by the largest remainder, ties by order.
-func spread(shares []int, order []*route.State, pl *policy.Lane, left int) {
+func spread(shares []int, order []standing, pl *policy.Lane, left int) {
 	total, n := 0, 0
-	for ; n < len(order) && order[n].Phase == route.Active; n++ {
-		total += pl.Shares[order[n].Route]
+	for ; n < len(order) && order[n].usable(); n++ {
+		total += pl.Shares[order[n].id]
 	}
 	if total == 0 {
 		shares[0] = left
@@ -133,11 +174,11 @@ func spread(shares []int, order []*route.State, pl *policy.Lane, left int) {
 	given := 0
 	byRemainder := make([]int, n)
 	for i := range n {
-		shares[i] = left * pl.Shares[order[i].Route] / total
+		shares[i] = left * pl.Shares[order[i].id] / total
 		given += shares[i]
 		byRemainder[i] = i
 	}
-	remainder := func(i int) int { return left * pl.Shares[order[i].Route] % total }
+	remainder := func(i int) int { return left * pl.Shares[order[i].id] % total }
 	sort.SliceStable(byRemainder, func(a, b int) bool { return remainder(byRemainder[a]) > remainder(byRemainder[b]) })
 	for _, i := range byRemainder[:left-given] {
 		shares[i]++

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func stand(t tester, p *policy.Policy, lane route.Lane, phases string, rule stri
 	w := Adopt(p, route.World{}, nil, began).World
 	l := w.Lane(lane)
 	for _, f := range strings.Fields(phases) {
-		s := l.State(route.ID(f[:1]))
+		s := route.Fresh(route.ID(f[:1]))
 		switch f[1:] {
 		case "+":
 		case "-":
@@ -24,7 +25,9 @@ func stand(t tester, p *policy.Policy, lane route.Lane, phases string, rule stri
 		default:
 			s.Phase, s.Since, s.Rules, s.Step = route.Recovering, began, []string{rule}, int(f[1]-'0')
 		}
+		l.Routes = append(l.Routes, s)
 	}
+	slices.SortFunc(l.Routes, func(a, b route.State) int { return strings.Compare(string(a.Route), string(b.Route)) })
 	return w
 }
 

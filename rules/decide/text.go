@@ -12,23 +12,23 @@ import (
 
 // decision is the record of what is asked for, before it is known whether it is done.
 func (l *lane) decision(a *ask) route.Decision {
-	s := &l.state.Routes[a.index]
-	inputs := a.when().Inputs(&l.envs[a.index])
+	s := &l.states[a.index]
+	inputs := a.when().Inputs(l.env(a.index, a.rule))
 	if inputs == nil {
 		inputs = []route.Input{}
 	}
 	return route.Decision{
-		Lane: l.state.Lane, Route: s.Route, From: s.Phase, To: a.to, Verdict: a.verdict, Mode: a.mode,
+		Lane: l.key, Route: s.Route, From: s.Phase, To: a.to, Verdict: a.verdict, Mode: a.mode,
 		Rule: a.rule.Name, Reason: a.reason(), Text: l.sentence(a.change, inputs),
 		Inputs: inputs, Guards: a.guards, Alternatives: l.alternatives(a.change),
-		Traffic: fmt.Sprintf("%.1f/s", l.signals[a.index].Rate),
+		Traffic: perSecond(l.signals[a.index].Rate), Actor: person(a.actor),
 	}
 }
 
 // remark is a record on a route that leaves it where it is.
 func (l *lane) remark(s *route.State, v route.Verdict, reason route.Reason, rule string) route.Decision {
 	return route.Decision{
-		Lane: l.state.Lane, Route: s.Route, From: s.Phase, To: s.Phase, Verdict: v, Mode: l.mode(""), Rule: rule, Reason: reason,
+		Lane: l.key, Route: s.Route, From: s.Phase, To: s.Phase, Verdict: v, Mode: l.mode(""), Rule: rule, Reason: reason,
 		Inputs: []route.Input{}, Guards: []route.GuardResult{}, Alternatives: []route.Alternative{},
 	}
 }
@@ -43,7 +43,7 @@ func moved(c change) string {
 
 // sentence says in words what a change rests on.
 func (l *lane) sentence(c change, inputs []route.Input) string {
-	sig, when := &l.signals[c.index], c.when()
+	sig, when := l.seen(c.index, c.rule), c.when()
 	if c.verdict == route.VerdictPromote {
 		return wayBack(c) + recovered(sig, when, inputs)
 	}
@@ -134,32 +134,39 @@ func andAlso(rules []*policy.Rule) string {
 	return "; also asked for by " + strings.Join(names, ", ")
 }
 
-// alternatives are the other routes of the lane, in the order to try.
+// maxAlternatives bounds the other routes that a decision tells of.
+const maxAlternatives = 10
+
+// alternatives are the other routes of the lane, in the order to try: as many as a person reads.
 func (l *lane) alternatives(c change) []route.Alternative {
-	out := make([]route.Alternative, 0, len(l.state.Routes))
-	for _, s := range inOrder(l.policy, l.state) {
-		i := l.index(s.Route)
-		if i == c.index {
+	out := make([]route.Alternative, 0, min(len(l.policy.Order), maxAlternatives))
+	for _, s := range inOrder(l.row(nil)) {
+		if s.id == l.states[c.index].Route || len(out) == maxAlternatives {
 			continue
 		}
-		why := l.place(s, len(out) == 0)
-		if d := &l.signals[i].Delivery; d.Known {
-			why += fmt.Sprintf(", %s delivered", percent(d.Ratio))
-		} else {
-			why += ", not known: " + d.Cause
+		why := l.place(&s, len(out) == 0)
+		switch i := l.index(s.id); {
+		case i < 0:
+			why += ", not known: nothing has been heard of it"
+		case l.signals[i].Delivery.Known:
+			why += fmt.Sprintf(", %s delivered", percent(l.signals[i].Delivery.Ratio))
+		default:
+			why += ", not known: " + l.signals[i].Delivery.Cause
 		}
-		out = append(out, route.Alternative{Route: s.Route, Why: why})
+		out = append(out, route.Alternative{Route: s.id, Why: why})
 	}
 	return out
 }
 
 // place is where a route stands among those to try.
-func (l *lane) place(s *route.State, first bool) string {
+func (l *lane) place(s *standing, first bool) string {
 	switch {
-	case s.Phase == route.Recovering:
+	case s.admin == route.AdminDrained || s.admin == route.AdminUnregistered:
+		return s.by
+	case s.phase == route.Recovering:
 		return "on its way back"
-	case s.Phase == route.Demoted:
-		return "demoted by " + firstRule(s)
+	case s.phase == route.Demoted:
+		return "demoted by " + firstRule(s.state)
 	case l.policy.Shares != nil:
 		return "shares the traffic"
 	case first:
@@ -167,6 +174,17 @@ func (l *lane) place(s *route.State, first bool) string {
 	}
 	return "active"
 }
+
+// person is who decided, where somebody did.
+func person(actor string) *string {
+	if actor == "" {
+		return nil
+	}
+	return &actor
+}
+
+// stamp is a moment in full, for what is read at any time.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
 

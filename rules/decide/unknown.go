@@ -9,7 +9,10 @@ import (
 
 // watch tells the journal, once, of a route that a rule cannot judge for too long.
 func (l *lane) watch(i int) {
-	s := &l.state.Routes[i]
+	if l.within != nil {
+		return // its lane tells
+	}
+	s := &l.states[i]
 	rule := l.blind(i)
 	if rule == nil {
 		if !s.Unknown.IsZero() {
@@ -31,23 +34,33 @@ func (l *lane) watch(i int) {
 	l.note(d)
 }
 
-// standsBy reports whether route i waits behind an active one under an order: that it has no messages is as it should be.
+// standsBy reports whether route i waits behind an active one under an order, or may not be used: that it has no messages
+// is as it should be.
 func (l *lane) standsBy(i int) bool {
-	if l.policy.Shares != nil || l.state.Routes[i].Phase != route.Active {
+	s := l.standing(i)
+	if !s.usable() && s.phase == route.Active {
+		return true
+	}
+	if l.policy.Shares != nil || s.phase != route.Active {
 		return false
 	}
-	for _, id := range l.policy.Order {
-		if s := l.state.State(id); s != nil && s.Phase == route.Active {
-			return s != &l.state.Routes[i]
+	for _, other := range l.row(nil) {
+		if other.usable() {
+			return other.id != s.id
 		}
 	}
 	return false
 }
 
-// blind is the first rule that cannot judge route i; nil where all can.
+// blind is the first rule that cannot judge route i, here or by its messages to all networks; nil where all can.
 func (l *lane) blind(i int) *policy.Rule {
 	for k, rule := range l.rules {
 		if l.truth(i, k).demote == policy.Unknown {
+			return rule
+		}
+	}
+	for _, rule := range l.elsewhere {
+		if rule.Demote.When.Eval(&l.envs[i]) == policy.Unknown {
 			return rule
 		}
 	}
@@ -56,7 +69,7 @@ func (l *lane) blind(i int) *policy.Rule {
 
 // cause is why a rule cannot judge route i: its sources are not heard, or what they tell is too little.
 func (l *lane) cause(i int, rule *policy.Rule) (string, route.Reason) {
-	s := &l.signals[i]
+	s := l.seen(i, rule)
 	reason := route.LowEvidence
 	if unheard(s) {
 		reason = route.Unknown

@@ -36,6 +36,7 @@ type Condition struct {
 	atoms   []atom
 	can     possible // what it could ever say
 	idle    possible // what it could say of a route that carries no messages
+	unheard possible // what it could say of a route that neither messages nor probes tell of
 	place   place
 }
 
@@ -60,6 +61,9 @@ func (c *Condition) Eval(e *Env) Truth {
 	}
 	return Unknown
 }
+
+// SaysOfUnheard reports whether the condition can be true of a route that neither messages nor probes tell of.
+func (c *Condition) SaysOfUnheard() bool { return c != nil && c.unheard.true }
 
 // Reads reports whether the condition reads a name under prefix: "conversion", "delivery.evidence", "probe",
 // "probe.bind" or probe["bind"].

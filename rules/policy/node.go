@@ -146,7 +146,7 @@ func (n node) object() fields {
 			o.missing(k)
 		}
 	}
-	o.checkEither()
+	o.checkEither(meant)
 	return o
 }
 
@@ -173,8 +173,8 @@ func (o fields) missing(k key) {
 	absent.say("want %s, got nothing", k.shape.want)
 }
 
-// checkEither reports where none or several stand of keys that exclude each other.
-func (o fields) checkEither() {
+// checkEither reports where none or several stand of keys that exclude each other; one that was misspelt has been told.
+func (o fields) checkEither(meant map[string]bool) {
 	var found []string
 	for _, name := range o.shape.either {
 		if _, ok := o.values[name]; ok {
@@ -183,6 +183,7 @@ func (o fields) checkEither() {
 	}
 	switch {
 	case len(o.shape.either) == 0 || len(found) == 1:
+	case len(found) == 0 && slices.ContainsFunc(o.shape.either, func(k string) bool { return meant[k] }):
 	case len(found) == 0:
 		o.say("want one of %s, got none", alternatives(o.shape.either))
 	default:

@@ -41,10 +41,11 @@ type parser struct {
 
 	unreadable bool // whether a file could not be read, so that what it declares cannot be missed
 
-	tops    []fields // of each file, in their order
-	routes  map[route.ID]*Route
-	classes map[route.Class]*Class
-	names   struct{ routes, classes []string } // sorted, for suggestions
+	tops      []fields // of each file, in their order
+	routes    map[route.ID]*Route
+	classes   map[route.Class]*Class
+	calendars map[string][]DateSpan
+	names     struct{ routes, classes, calendars []string } // sorted, for suggestions
 }
 
 func (p *parser) add(problem Problem) { p.problems = append(p.problems, problem) }
@@ -76,6 +77,7 @@ func (p *parser) parse(files []File) {
 	p.parseLanes()
 	p.parseRules()
 	p.parseGuards()
+	p.parseWindows()
 	if len(p.problems) == 0 && len(p.policy.Lanes) == 0 {
 		p.add(place{files[0].Name, 1, 1, "lanes"}.problem("want at least one lane in one of the files, got none"))
 	}

@@ -36,6 +36,7 @@ func (n node) lane() (Lane, bool) {
 	if !o.has("order") {
 		n.p.readShares(o.at("share"), &l)
 	}
+	l.sorted = slices.Sorted(slices.Values(l.Order))
 	if c := n.p.policy.Class(class); c != nil {
 		l.UnknownAfter, l.Approval = c.UnknownAfter, c.Approval
 		o.checkSelect(c)
@@ -84,9 +85,10 @@ func (o fields) checkSelect(c *Class) {
 }
 
 func (p *parser) readOrder(n node, l *Lane) {
-	for _, item := range n.list() {
+	for i, item := range n.list() {
 		if s, ok := item.text(); ok && p.laneRoute(item, s, l) {
 			l.Order = append(l.Order, route.ID(s))
+			p.mayCarry(item, route.ID(s), l, i == 0)
 		}
 	}
 }
@@ -100,6 +102,7 @@ func (p *parser) readShares(n node, l *Lane) {
 			l.Order = append(l.Order, route.ID(e.name))
 		}
 		w := e.value.number()
+		p.mayCarry(e.key, route.ID(e.name), l, w > 0)
 		weights[route.ID(e.name)] = w
 		sum += w
 	}
@@ -125,6 +128,13 @@ func (p *parser) laneRoute(n node, id string, l *Lane) bool {
 		return true
 	}
 	return false
+}
+
+// mayCarry reports a route that is to carry a lane's traffic by right, and whose sender IDs are not registered there.
+func (p *parser) mayCarry(n node, id route.ID, l *Lane, byRight bool) {
+	if r := p.routes[id]; byRight && r != nil && l.Network != "" && !r.Registered(l.Class, l.Network) {
+		n.say("want a route whose sender IDs are registered for %s in %s, got %s, whose senders do not say so", l.Class, l.Network, quote(string(id)))
+	}
 }
 
 func networkNames(networks []route.Network) string {

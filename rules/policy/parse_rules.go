@@ -27,22 +27,12 @@ func (n node) rule(first map[string]place) Rule {
 		r.place = o.at("name").place()
 	}
 	r.Classes = o.at("class").classList()
-	r.Per = o.at("per").per()
+	r.Per = Per(o.at("per").word())
 	r.Mode = o.at("mode").mode()
 	r.Demote = o.at("demote").demotion()
 	r.Promote = o.at("promote").promotion()
 	r.HoldDown = o.at("hold_down").holdDown()
 	return r
-}
-
-// per reads what a rule judges. The wider and finer ways are known and refused.
-func (n node) per() string {
-	s, ok := n.scalar("!!str")
-	if ok && (s == "network" || s == "route") {
-		n.say("want lane; %q is not supported by this version", s)
-		return ""
-	}
-	return n.word()
 }
 
 func (n node) demotion() Clause {
@@ -159,13 +149,19 @@ func (p *parser) parseGuards() {
 }
 
 func (p *parser) guards(sections map[string]node) Guards {
-	g := Guards{MinActive: sections["min_active"].minActive(), Settle: sections["settle"].duration()}
+	g := Guards{MinActive: sections["min_active"].minActive(), Settle: sections["settle"].duration(),
+		MaxDemoted: sections["max_demoted"].percent(), Capacity: Then(sections["capacity"].word())}
 
 	cause := sections["common_cause"].object()
 	g.CommonCause = CommonCause{Share: float64(cause.at("share").percent()) / route.FullShare, Wait: cause.at("wait").duration()}
 
 	velocity := sections["velocity"].object()
 	g.Velocity = Velocity{Changes: velocity.at("changes").integer(), In: velocity.at("in").duration()}
+
+	if rise := sections["price_rise"]; rise.present() {
+		o := rise.object()
+		g.PriceRise = PriceRise{Limit: o.at("limit").percent(), Then: Then(o.at("then").word())}
+	}
 
 	if second := sections["corroborate"]; second.present() {
 		o := second.object()

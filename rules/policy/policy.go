@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"signalbox/rules/route"
@@ -27,6 +28,7 @@ type Policy struct {
 	Lanes    []Lane  // in the order of the files' names, then as written
 	Rules    []Rule  // in the order of the files' names, then as written
 	Guards   Guards
+	Windows  []Window // in the order of the files' names, then as written
 
 	anyClass *Class // how lanes of class "*" are treated where the class is not declared
 }
@@ -73,14 +75,34 @@ type Lane struct {
 	UnknownAfter time.Duration // of the class
 	Approval     time.Duration // of the class
 
-	place place
+	sorted []route.ID // the routes of Order, sorted
+	place  place
 }
+
+// Sorted are the routes of the lane by id. They must not be changed.
+func (l *Lane) Sorted() []route.ID { return l.sorted }
+
+// Has reports whether the lane has a route.
+func (l *Lane) Has(id route.ID) bool {
+	_, there := slices.BinarySearch(l.sorted, id)
+	return there
+}
+
+// Per is what a rule judges a route by, and where it moves it.
+type Per string
+
+// What a rule may judge. The empty one is PerLane.
+const (
+	PerLane    Per = "lane"    // its messages in the lane
+	PerNetwork Per = "network" // its messages to each MCC-MNC of the lane; it is moved there alone
+	PerRoute   Per = "route"   // its messages in all lanes; it is moved in each of them
+)
 
 // Rule is a named pair of conditions: when to demote a route and when to let it back.
 type Rule struct {
 	Name     string
 	Classes  []route.Class // "*" is every class
-	Per      string        // what the rule judges; always "lane" in this version
+	Per      Per           // what the rule judges
 	Mode     route.Mode    // "" is the mode of the class
 	Demote   Clause
 	Promote  Clause
@@ -111,8 +133,26 @@ type Guards struct {
 	MinActive   int // routes that stay active in every lane; never under 1, default 1
 	CommonCause CommonCause
 	Corroborate Corroborate
+	MaxDemoted  int           // share of a lane's routes that may be out, in ten-thousandths; 0 is no bound
 	Settle      time.Duration // rest of a lane after a change; default 60s
 	Velocity    Velocity
+	Capacity    Then // what becomes of a change that the remaining routes cannot carry; default ThenHold
+	PriceRise   PriceRise
+}
+
+// Then is what a guard does with a change that it does not let pass.
+type Then string
+
+// What a guard can do.
+const (
+	ThenHold    Then = "hold"
+	ThenPropose Then = "propose" // a person may approve it
+)
+
+// PriceRise bounds how much dearer a change may make a lane. It is off where Limit is 0.
+type PriceRise struct {
+	Limit int  // in ten-thousandths of the price before: 5000 is half as much again
+	Then  Then // default ThenPropose
 }
 
 // CommonCause holds demotions while much of a lane suffers at once.

@@ -69,6 +69,17 @@ guards:
   corroborate: {class: [otp], signals: [silence], wait: 50s}
   velocity: {changes: 3, in: 20m}
   settle: 90s
+  max_demoted: 50%
+  capacity: propose
+  price_rise: {limit: 25%, then: hold}
+
+calendars:
+  holidays: [2026-12-25, 2026-12-28..2027-01-01]
+
+windows:
+  - {name: quiet, freeze: promotions, days: [sat, sun], dates: [2026-11-27], calendars: [holidays], zone: Europe/London}
+  - {name: night, class: [bulk], network: [GB], ignore: refusals, outside: {from: "10:00", to: "21:00"}, zone: Asia/Kolkata}
+  - {name: rush, freeze: changes, from: "22:00", to: "02:30"}
 `
 
 func mustParse(t testing.TB, texts ...string) *Policy {
@@ -122,9 +133,13 @@ func TestParseReadsEveryKey(t *testing.T) {
 		t.Errorf("got lane %+v", bulk)
 	}
 	wantGuards := Guards{MinActive: 2, CommonCause: CommonCause{.7, 30 * time.Second}, Settle: 90 * time.Second,
-		Corroborate: Corroborate{[]route.Class{"otp"}, []string{"silence"}, 50 * time.Second}, Velocity: Velocity{3, 20 * time.Minute}}
+		Corroborate: Corroborate{[]route.Class{"otp"}, []string{"silence"}, 50 * time.Second}, Velocity: Velocity{3, 20 * time.Minute}, MaxDemoted: 5000, Capacity: ThenPropose, PriceRise: PriceRise{2500, ThenHold}}
 	if !reflect.DeepEqual(p.Guards, wantGuards) {
 		t.Errorf("got guards %+v, want %+v", p.Guards, wantGuards)
+	}
+	if len(p.Windows) != 3 || len(p.Windows[0].Dates) != 3 || p.Windows[1].Zone.String() != "Asia/Kolkata" || !p.Windows[1].Outside || p.Windows[1].From != 10*time.Hour ||
+		!p.Windows[1].IgnoreRefusals || p.Windows[2].To != 150*time.Minute || p.Windows[2].Zone != time.UTC || p.Windows[2].Freeze != FreezeChanges {
+		t.Errorf("got windows %+v", p.Windows)
 	}
 	r := p.Rules[0]
 	if r.Mode != route.Propose || r.Per != "lane" || r.Demote.For != 5*time.Second || r.Demote.Ramp != nil || r.Promote.Mode != route.Observe || r.Promote.Step != 3*time.Minute {
@@ -143,7 +158,7 @@ const (
 
 func TestParseFillsDefaults(t *testing.T) {
 	p := mustParse(t, bench, benchRules)
-	want := Guards{MinActive: 1, CommonCause: CommonCause{.6, time.Minute}, Settle: time.Minute, Velocity: Velocity{2, 10 * time.Minute}}
+	want := Guards{MinActive: 1, CommonCause: CommonCause{.6, time.Minute}, Settle: time.Minute, Velocity: Velocity{2, 10 * time.Minute}, Capacity: ThenHold}
 	if !reflect.DeepEqual(p.Guards, want) {
 		t.Errorf("got guards %+v, want %+v", p.Guards, want)
 	}

@@ -14,9 +14,22 @@ type possible struct{ true, false bool }
 
 var either = possible{true, true}
 
-// possibly looks at what a condition could ever say; with idle, of a route that carries no messages, so that nothing
-// that comes from traffic is known.
-func possibly(e ast.Expr, idle bool) possible {
+// hearing is what may be known of a route.
+type hearing int
+
+const (
+	heard     hearing = iota // anything
+	noTraffic                // nothing that comes from messages: it carries none
+	nothing                  // nothing that comes from probes either
+)
+
+// deaf reports whether a variable is never known.
+func (h hearing) deaf(v *variable) bool {
+	return h >= noTraffic && v.traffic || h == nothing && under(v.name, "probe")
+}
+
+// possibly looks at what a condition could ever say where no more than that is known of the route.
+func possibly(e ast.Expr, h hearing) possible {
 	switch e.Kind() {
 	case ast.LiteralKind:
 		b, ok := e.AsLiteral().(types.Bool)
@@ -25,32 +38,32 @@ func possibly(e ast.Expr, idle bool) possible {
 		}
 		return possible{true: b == types.True, false: b == types.False}
 	case ast.CallKind:
-		return possiblyCall(e.AsCall(), idle)
+		return possiblyCall(e.AsCall(), h)
 	}
-	return leaf(e, idle)
+	return leaf(e, h)
 }
 
-func possiblyCall(call ast.CallExpr, idle bool) possible {
+func possiblyCall(call ast.CallExpr, h hearing) possible {
 	args := call.Args()
 	switch call.FunctionName() {
 	case operators.LogicalAnd:
-		a, b := possibly(args[0], idle), possibly(args[1], idle)
+		a, b := possibly(args[0], h), possibly(args[1], h)
 		return possible{true: a.true && b.true, false: a.false || b.false}
 	case operators.LogicalOr:
-		a, b := possibly(args[0], idle), possibly(args[1], idle)
+		a, b := possibly(args[0], h), possibly(args[1], h)
 		return possible{true: a.true || b.true, false: a.false && b.false}
 	case operators.LogicalNot:
-		a := possibly(args[0], idle)
+		a := possibly(args[0], h)
 		return possible{true: a.false, false: a.true}
 	case operators.Conditional:
-		c, a, b := possibly(args[0], idle), possibly(args[1], idle), possibly(args[2], idle)
+		c, a, b := possibly(args[0], h), possibly(args[1], h), possibly(args[2], h)
 		return possible{true: c.true && a.true || c.false && b.true, false: c.true && a.false || c.false && b.false}
 	}
 	if call.IsMemberFunction() {
 		args = append([]ast.Expr{call.Target()}, args...)
 	}
 	for _, x := range args {
-		if idle && readsTraffic(x) {
+		if readsDeaf(x, h) {
 			return possible{}
 		}
 	}
@@ -61,21 +74,21 @@ func possiblyCall(call ast.CallExpr, idle bool) possible {
 }
 
 // leaf is a truth by itself: a name, a tag.
-func leaf(e ast.Expr, idle bool) possible {
+func leaf(e ast.Expr, h hearing) possible {
 	v := firstRead(e)
-	if v == nil || !idle || !v.traffic {
+	if v == nil || !h.deaf(v) {
 		return either
 	}
-	return possible{false: v.known} // no traffic: .known says so, the rest says nothing
+	return possible{false: v.known} // .known says that it is not, the rest says nothing
 }
 
-// readsTraffic reports whether the value of e depends on a signal that comes from traffic.
-func readsTraffic(e ast.Expr) bool {
+// readsDeaf reports whether the value of e depends on a signal that is never known.
+func readsDeaf(e ast.Expr, h hearing) bool {
 	found := false
 	ast.PreOrderVisit(e, ast.NewExprVisitor(func(x ast.Expr) {
 		if x.Kind() == ast.IdentKind {
 			v := variableByName[x.AsIdent()]
-			found = found || v != nil && v.traffic && !v.known
+			found = found || v != nil && h.deaf(v) && !v.known
 		}
 	}))
 	return found

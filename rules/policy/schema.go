@@ -84,6 +84,8 @@ var patterns = map[kind]string{
 	kindPercent:  `^[0-9]{1,3}(\.[0-9]{1,2}0*)?%$`,
 	kindRate:     rateRegexp.String(),
 	kindPrice:    priceRegexp.String(),
+	kindClock:    clockRegexp.String(),
+	kindDates:    `^[0-9]{4}-[0-9]{2}-[0-9]{2}(\.\.[0-9]{4}-[0-9]{2}-[0-9]{2})?$`,
 }
 
 func (s *shape) textSchema(m map[string]any) {

@@ -24,6 +24,8 @@ const (
 	kindRate                  // "50/s"
 	kindPrice                 // "0.0312 EUR"
 	kindCondition             //
+	kindClock                 // a time of day: 21:00
+	kindDates                 // a day, or days from one to another: 2026-12-25, 2026-12-24..2026-12-26
 )
 
 // shape describes one value of a policy: what the parser accepts there and what the JSON Schema says of it.
@@ -166,7 +168,9 @@ var policyShape = object("a policy", "Routes, traffic classes, lanes, rules and 
 	optional("guards", guardsShape),
 	optional("unknown_after", unknownAfter.or("2m")),
 	optional("approval", approval.or("15m")),
-	refused("windows"),
+	optional("calendars", mapOf(name("the name of a calendar", "Name of the calendar."), dates, 0, 1000,
+		"days by the names of calendars", "Days by name, such as public holidays, for windows.")),
+	optional("windows", listOf(windowShape, 0, 1000, "a list of windows", "Times in which changes are held, or refusals do not count.")),
 )
 
 var (
@@ -210,7 +214,8 @@ var laneShape = object("a lane such as {class: otp, network: GB, order: [acme-uk
 var ruleShape = object("a rule with name, class, demote and promote", "A named pair of conditions: when to demote a route and when to let it back.",
 	required("name", name("the name of the rule", "Name of the rule, in decisions and alerts.")),
 	required("class", listOf(laneClass, 1, 1000, `a list of classes such as [otp], or ["*"]`, "Classes whose lanes the rule judges.")),
-	optional("per", word("What the rule judges: each route in each lane.", "lane").or("lane")),
+	optional("per", word("What the rule judges and moves: a route in a lane; a route on each MCC-MNC seen in the lane; a route in all its lanes at once.",
+		string(PerLane), string(PerNetwork), string(PerRoute)).or(string(PerLane))),
 	optional("mode", mode),
 	required("demote", demoteShape),
 	required("promote", promoteShape),
@@ -257,9 +262,41 @@ var guardsShape = object("guards such as {min_active: 1, settle: 60s}", "Safety 
 		optional("changes", integerFrom(1, 1000, "Changes of one lane in that time.").or("2")),
 		optional("in", durationFrom(time.Second, 30*day, "The time in which they are counted.").or("10m")))),
 	optional("settle", guardWait("Rest of a lane after a change.").or("60s")),
-	refused("max_demoted"),
-	refused("capacity"),
-	refused("price_rise"),
+	optional("max_demoted", percentFrom(1, route.FullShare, "Share of a lane's routes that may be out at once, judged after the change and rounded down; one always may where two are active.")),
+	optional("capacity", word("What becomes of a change that the remaining routes cannot carry, by their capacity and the lane's measured rate.",
+		string(ThenHold), string(ThenPropose)).or(string(ThenHold))),
+	optional("price_rise", object("price_rise such as {limit: 50%, then: propose}", "Bounds how much dearer a change may make a message of the lane.",
+		required("limit", &shape{kind: kindPercent, want: "how much dearer, such as 50%", doc: "How much dearer, as a share of the price before.", min: 1, max: 99_900}),
+		optional("then", word("What becomes of a change beyond it.", string(ThenHold), string(ThenPropose)).or(string(ThenPropose))))),
 )
+
+// ignoreRefusals is what a window may leave uncounted.
+const ignoreRefusals = "refusals"
+
+// weekdays are the days by the numbers of time.Weekday.
+var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+var (
+	dates = listOf(&shape{kind: kindDates, want: "a day such as 2026-12-25, or days such as 2026-12-24..2026-12-26", doc: "A day, or days from one to another, both with them."},
+		0, maxListed, "a list of days", "Days of the calendar.")
+	clock = &shape{kind: kindClock, want: "a time of day such as 21:00", doc: "A time of day, from 00:00 to 24:00."}
+)
+
+var windowShape = object("a window such as {name: weekend, freeze: promotions, days: [sat, sun], zone: Europe/London}",
+	"A recurring time in which changes are held, or refusals do not count.",
+	required("name", name("the name of the window", "Name of the window, in decisions.")),
+	optional("freeze", word("Which changes are held.", string(FreezePromotions), string(FreezeDemotions), string(FreezeChanges))),
+	optional("ignore", word("What does not speak against a route: refused submits and receipts that say failed, as where a regulator closes the night to advertising.", ignoreRefusals)),
+	optional("class", listOf(laneClass, 1, 1000, `a list of classes such as [bulk]`, "Classes of the lanes it is about. Default every class.")),
+	optional("network", listOf(network, 1, maxListed, "a list of networks", "Networks that the lanes it is about lie in. Default every lane.")),
+	optional("days", listOf(word("A day of the week.", weekdays...), 1, 7, "a list of days such as [sat, sun]", "Days on which it is open. Without days, dates and calendars it is every day.")),
+	optional("dates", dates.says("Days beside those of the week.")),
+	optional("calendars", listOf(name("the name of a calendar", "A calendar declared under calendars."), 1, 100, "a list of calendars", "Calendars whose days count beside those of the week.")),
+	optional("from", clock.says("When it opens; with to. Default the whole day.")),
+	optional("to", clock.says("When it closes. Before from, it is the next day.")),
+	optional("outside", object(`outside such as {from: "10:00", to: "21:00"}`, "The window is open outside this time of day.",
+		required("from", clock), required("to", clock))),
+	optional("zone", text("a time zone such as Europe/London", "Time zone of days and times, by its name in the IANA database.").or("UTC")),
+).exactlyOne("freeze", "ignore")
 
 func guardWait(doc string) *shape { return durationFrom(0, day, doc) }

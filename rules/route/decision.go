@@ -95,4 +95,7 @@ type Decision struct {
 	Traffic      string        `json:"traffic"`      // the route's submits a second in the lane, such as 12.4/s
 	PriceChange  string        `json:"price_change"` // of the next message against the last one, such as +5.8%
 	Actor        *string       `json:"actor"`        // the person, where one decided
+	Step         int           `json:"step,omitempty"`     // of the ramp, where To is recovering: index from 0
+	Holds        []string      `json:"holds,omitempty"`    // the rules that keep the route out after an enforced change
+	Override     *Override     `json:"override,omitempty"` // the operator's order that came into force or ended
 }

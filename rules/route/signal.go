@@ -91,7 +91,7 @@ type Second struct {
 
 // Signals is all that is judged of one route in one lane at one moment.
 type Signals struct {
-	Lane       Lane             `json:"lane"`
+	Lane       Lane             `json:"lane"` // or, with an MCC-MNC of it, one network of a lane
 	Route      ID               `json:"route"`
 	At         time.Time        `json:"at"`
 	Rate       float64          `json:"rate"` // submits a second over the last minute
@@ -113,9 +113,36 @@ type Accused struct {
 	Conversion float64 `json:"conversion,omitempty"` // share of the usual conversions; 0 is not accused
 }
 
+// Scope says of which messages signals are asked for.
+type Scope struct {
+	Lane    Lane    // the lane
+	Network Network // only those to this MCC-MNC of the lane; "" is all of them
+	Wide    bool    // those of all lanes instead
+}
+
+// Key is the lane, or the network of it, that signals of the scope are of.
+func (s Scope) Key() Lane {
+	if s.Network != "" {
+		return Lane{s.Lane.Class, s.Network}
+	}
+	return s.Lane
+}
+
+// Probed is the lane that a probe has to concern for its result to be one of the scope.
+func (s Scope) Probed() Lane {
+	if s.Wide {
+		return Lane{AnyClass, AnyNetwork}
+	}
+	return s.Key()
+}
+
 // Inquiry asks for the signals of one route in one lane.
 type Inquiry struct {
 	Route ID
+	// Without are networks whose messages are left out, because the route is out there already.
+	Without []Network
+	// Refusals is the moment from which refused submits and receipts that say failed count. The zero time is no limit.
+	Refusals time.Time
 	// After is the moment from which messages count as evidence of trouble: the route's last change of phase or ramp
 	// step. The zero time is no limit.
 	After   time.Time

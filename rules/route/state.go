@@ -12,7 +12,8 @@ const (
 	Demoted    Phase = "demoted"
 )
 
-// Admin is an operator's word on a route in a lane; it stands beside the phase and is never mixed with it.
+// Admin is a person's word on a route in a lane, an operator's or the policy's; it stands beside the phase and is never
+// mixed with it.
 type Admin string
 
 // The admin states. The empty one is AdminAuto.
@@ -20,6 +21,8 @@ const (
 	AdminAuto    Admin = "auto"
 	AdminPinned  Admin = "pinned"
 	AdminDrained Admin = "drained"
+	// AdminUnregistered is a route whose sender IDs are not registered for the class in the network: it is nobody's fallback.
+	AdminUnregistered Admin = "unregistered"
 )
 
 // Clock counts how long one condition of one rule has been known and true. Time in which it was not known does not
@@ -70,6 +73,7 @@ type State struct {
 	Hold       *Hold     `json:"hold,omitempty"`         // a change that is being held back now
 	Proposal   string    `json:"proposal,omitempty"`     // the decision that waits for a person
 	ProposedBy string    `json:"proposed_by,omitempty"`  // its rule
+	ProposedTo Phase     `json:"proposed_to,omitempty"`  // where it leads
 	ExpiresAt  time.Time `json:"expires_at,omitzero"`    // when the proposal expires
 	Told       []Told    `json:"told,omitempty"`         // what the journal need not be told again now
 	Unknown    time.Time `json:"unknown_since,omitzero"` // since when a rule could not be judged; zero where all can be
@@ -77,18 +81,62 @@ type State struct {
 	Alerted    bool      `json:"alerted,omitempty"`      // whether the journal has been told of Unknown
 }
 
-// LaneState is all that is remembered of a lane between two judgements.
-type LaneState struct {
-	Lane    Lane        `json:"lane"`
-	Routes  []State     `json:"routes"`            // by id
-	Changes []time.Time `json:"changes,omitempty"` // moments of the last enforced changes, oldest first; bounded by the velocity guard's window
+// Fresh is the state of a route that nothing is remembered of.
+func Fresh(id ID) State { return State{Route: id, Phase: Active} }
+
+// Blank reports whether nothing is remembered of the route.
+func (s *State) Blank() bool {
+	return (s.Phase == Active || s.Phase == "") && s.Since.IsZero() && len(s.Rules) == 0 && s.HoldUntil.IsZero() && s.Relapses == 0 &&
+		s.PromotedAt.IsZero() && s.Accused == Accused{} && s.Decision == "" && len(s.Clocks) == 0 && s.Hold == nil && s.ProposedBy == "" &&
+		len(s.Told) == 0 && s.Unknown.IsZero()
 }
 
-// State of the route id, or nil where the lane does not have it.
-func (l *LaneState) State(id ID) *State {
-	for i := range l.Routes {
-		if l.Routes[i].Route == id {
-			return &l.Routes[i]
+// LaneState is all that is remembered of a lane between two judgements.
+type LaneState struct {
+	Lane     Lane           `json:"lane"`
+	Routes   []State        `json:"routes,omitempty"`   // by id; a route that is not there is as Fresh
+	Networks []NetworkState `json:"networks,omitempty"` // by network; one that is not there is as the lane
+	Changes  []time.Time    `json:"changes,omitempty"`  // moments of the last enforced changes, those of its networks too, oldest first; bounded by the velocity guard's window
+}
+
+// NetworkState is what is remembered of one MCC-MNC of a lane beside what is remembered of the lane. A route carries it
+// only where it is active in both.
+type NetworkState struct {
+	Network Network `json:"network"`
+	Routes  []State `json:"routes"` // by id, never empty; a route that is not there is as Fresh
+}
+
+// State is what is remembered of the route id, or nil where nothing is.
+func (l *LaneState) State(id ID) *State { return find(l.Routes, id) }
+
+// On is what is remembered of the route id on one network of the lane, or nil where nothing is.
+func (l *LaneState) On(n Network, id ID) *State {
+	if on := l.Network(n); on != nil {
+		return find(on.Routes, id)
+	}
+	return nil
+}
+
+// Network is what is remembered of one network of the lane, or nil where nothing is.
+func (l *LaneState) Network(n Network) *NetworkState {
+	for i := range l.Networks {
+		if l.Networks[i].Network == n {
+			return &l.Networks[i]
+		}
+	}
+	return nil
+}
+
+// find is the state of the route id among those that are sorted by id, or nil.
+func find(states []State, id ID) *State {
+	for lo, hi := 0, len(states); lo < hi; {
+		switch mid := int(uint(lo+hi) >> 1); {
+		case states[mid].Route == id:
+			return &states[mid]
+		case states[mid].Route < id:
+			lo = mid + 1
+		default:
+			hi = mid
 		}
 	}
 	return nil
@@ -97,10 +145,11 @@ func (l *LaneState) State(id ID) *State {
 // World is the whole state of the control plane: what must outlive a restart.
 type World struct {
 	Generation Generation  `json:"generation"`
-	Ordinal    uint64      `json:"ordinal"` // of the last decision recorded under Generation
-	Policy     string      `json:"policy"`  // revision of the policy that Lanes were judged by
-	At         time.Time   `json:"at"`      // moment of the last judgement
-	Lanes      []LaneState `json:"lanes"`   // in the order of the policy
+	Ordinal    uint64      `json:"ordinal"`             // of the last decision recorded under Generation
+	Policy     string      `json:"policy"`              // revision of the policy that Lanes were judged by
+	At         time.Time   `json:"at"`                  // moment of the last judgement
+	Lanes      []LaneState `json:"lanes"`               // in the order of the policy
+	Overrides  []Override  `json:"overrides,omitempty"` // those in force, oldest first
 }
 
 // Lane returns the state of lane l, or nil where there is none.

@@ -20,8 +20,9 @@ type Engine struct {
 	Table  *route.Table
 	Mode   route.Mode // the most that may be done with any verdict; route.Act where it is empty
 
-	Signals []route.Signals      // as the last round judged them
-	Force   func(*route.Signals) // changes signals before they are decided on; nil changes none
+	Signals []route.Signals // as the last round judged them, of lanes and networks
+	Wide    []route.Signals // of routes over all lanes, by the lane whose rules ask for it
+	Source  decide.Source   // what rounds are judged by; nil is the book
 }
 
 // Adopt makes p the policy in force at now. What it leads to is not yet part of the engine: it takes effect by Keep.
@@ -42,14 +43,18 @@ func (e *Engine) Use(p *policy.Policy) {
 // Round judges every lane at now. What it leads to is not yet part of the engine: it takes effect by Keep, so that a
 // caller can make it durable first.
 func (e *Engine) Round(now time.Time, hold bool) decide.Outcome {
-	return decide.Round(e.Policy, e.Book, e.World, now, decide.Options{Mode: e.Mode, Hold: hold, Force: e.Force})
+	source := e.Source
+	if source == nil {
+		source = e.Book
+	}
+	return decide.Round(e.Policy, source, e.World, now, decide.Options{Mode: e.Mode, Hold: hold})
 }
 
 // Keep takes over what a round or an adoption led to.
 func (e *Engine) Keep(o decide.Outcome) {
 	e.World = o.World
 	if o.Signals != nil {
-		e.Signals = o.Signals
+		e.Signals, e.Wide = o.Signals, o.Wide
 	}
 	if o.Table != nil {
 		e.Table = o.Table

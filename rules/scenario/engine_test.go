@@ -77,13 +77,13 @@ func TestAPolicyTakesEffectByKeep(t *testing.T) {
 	was := e.Table.Generation
 	p := townPolicy(t, "a", "b", "c")
 	o := e.Adopt(p, midnight.Add(time.Minute))
-	if e.Table.Generation != was || len(e.World.Lanes[0].Routes) != 2 {
+	if e.Table.Generation != was || len(e.Table.Lanes[0].Routes) != 2 {
 		t.Error("got an adoption that took effect by itself")
 	}
 	e.Use(p)
 	e.Keep(o)
-	if e.Table.Generation != was.Next() || len(e.World.Lanes[0].Routes) != 3 || e.Policy != p {
-		t.Errorf("got table %s with %d routes", e.Table.Generation, len(e.World.Lanes[0].Routes))
+	if e.Table.Generation != was.Next() || len(e.Table.Lanes[0].Routes) != 3 || e.Policy != p {
+		t.Errorf("got table %s with %d routes", e.Table.Generation, len(e.Table.Lanes[0].Routes))
 	}
 }
 

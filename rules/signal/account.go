@@ -6,9 +6,9 @@ import "signalbox/rules/route"
 type account struct {
 	clock  clock
 	probes map[probeKey]*probeLog
-	keys   int  // that the route has
-	proven bool // a final receipt has come back on the route: it is known to bring them
-	proof  bool // a conversion has come back on the route
+	keys   []*key // of the route, in order
+	proven bool   // a final receipt has come back on the route: it is known to bring them
+	proof  bool   // a conversion has come back on the route
 }
 
 // account is what is known of a route that is judged.

@@ -181,7 +181,7 @@ func TestTelling(t *testing.T) {
 		again := toldBaseline(5000)
 		again.Delivered = .6
 		b.Observe(tellObservation("acme", "234-15", again), epoch.Add(s.to))
-		if d := b.Judge(testLane, ask("acme"), epoch.Add(s.to))[0].Delivery; !d.Known || d.Baseline != .6 {
+		if d := b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(s.to))[0].Delivery; !d.Known || d.Baseline != .6 {
 			t.Errorf("got %+v", d)
 		}
 	})

@@ -129,7 +129,7 @@ func benchmarkJudge(b *testing.B, perTick int) {
 		beat.Time = f.at
 		f.book.Observe(&beat, f.at)
 		for _, l := range lanes {
-			sink = f.book.Judge(l, asks, f.at)
+			sink = f.book.Judge(route.Scope{Lane: l}, asks, f.at)
 		}
 	}
 	for range 900 {
@@ -178,7 +178,7 @@ func BenchmarkMemory(b *testing.B) {
 			f.tick(5)
 		}
 		for _, l := range lanes {
-			f.book.Judge(l, asks, f.at)
+			f.book.Judge(route.Scope{Lane: l}, asks, f.at)
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)

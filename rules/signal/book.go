@@ -11,6 +11,9 @@ import (
 	"signalbox/rules/route"
 )
 
+// Memory is how long cohorts are kept after their submits.
+const Memory = ringSpan * Tick
+
 // Tick is how often routes are judged, and the width of the youngest cohorts.
 const Tick = tickSeconds * time.Second
 
@@ -30,6 +33,7 @@ type Book struct {
 	keys     map[route.Key]*key
 	sorted   []*key           // the same in order; nil where keys came or went since
 	byLane   map[place][]*key // by network
+	rosters  map[route.Lane]*roster
 	routes   map[route.ID]*account
 	sources  map[string]*source
 	swept    time.Time          // when what is no longer needed was last forgotten
@@ -51,10 +55,11 @@ type Stats struct {
 	Keys     int    // keys held
 }
 
-// place is one route in one lane.
+// place is one route in one lane, or on one network of it, or in all lanes.
 type place struct {
 	lane  route.Lane
 	route route.ID
+	wide  bool
 }
 
 // New returns an empty Book.
@@ -67,6 +72,7 @@ func New(o Options) *Book {
 		waits:    map[route.Class]time.Duration{},
 		keys:     map[route.Key]*key{},
 		byLane:   map[place][]*key{},
+		rosters:  map[route.Lane]*roster{},
 		routes:   map[route.ID]*account{},
 		sources:  map[string]*source{},
 		changed:  map[route.Key]bool{},
@@ -78,7 +84,7 @@ func New(o Options) *Book {
 // message of a class may be without counting as silence. Cohorts are kept.
 func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Duration) {
 	b.lanes, b.waits = lanes, deadlines
-	b.byLane = map[place][]*key{}
+	b.byLane, b.rosters = map[place][]*key{}, map[route.Lane]*roster{}
 	for _, k := range b.sortedKeys() {
 		b.place(k)
 	}
@@ -119,7 +125,7 @@ func (b *Book) placeOf(k *key) (place, bool) {
 	if i < 0 {
 		return place{}, false
 	}
-	return place{b.lanes[i], k.id.Route}, true
+	return place{lane: b.lanes[i], route: k.id.Route}, true
 }
 
 // place files the key under the lane that serves it, keeping the keys of a place in order.
@@ -131,6 +137,7 @@ func (b *Book) place(k *key) {
 	list := b.byLane[p]
 	at := sort.Search(len(list), func(i int) bool { return !lessKey(list[i].id, k.id) })
 	b.byLane[p] = slices.Insert(list, at, k)
+	b.enrol(p, k)
 }
 
 // Stats are the counts since the Book was made.
@@ -311,7 +318,7 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 	}
 	k = &key{id: id, ring: newRing(tickOf(at))}
 	b.keys[id], b.sorted = k, nil
-	a.keys++
+	a.add(k)
 	b.place(k)
 	return k
 }

@@ -24,7 +24,7 @@ func TestProbes(t *testing.T) {
 		b.Observe(probeAt(at, "submit", false, "208-01"), epoch.Add(at))
 	}
 	judge := func(at time.Duration) map[string]route.Probe {
-		return b.Judge(testLane, ask("acme"), epoch.Add(at))[0].Probes
+		return b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(at))[0].Probes
 	}
 	got := judge(150 * time.Second)
 	want := map[string]route.Probe{
@@ -171,19 +171,19 @@ func TestLanesMayChange(t *testing.T) {
 	b := New(Options{})
 	play(b, merged(s.tells(), s.events()), ask("acme"), s.to, nil)
 	now := epoch.Add(s.to)
-	if d := b.Judge(testLane, ask("acme"), now)[0].Delivery; d.Known || d.Cause != "no messages yet" {
+	if d := b.Judge(route.Scope{Lane: testLane}, ask("acme"), now)[0].Delivery; d.Known || d.Cause != "no messages yet" {
 		t.Errorf("without lanes: got %+v", d)
 	}
 	any := route.Lane{Class: "*", Network: "*"}
 	b.SetLanes([]route.Lane{any}, nil)
-	if d := b.Judge(any, ask("acme"), now)[0].Delivery; !d.Known {
+	if d := b.Judge(route.Scope{Lane: any}, ask("acme"), now)[0].Delivery; !d.Known {
 		t.Errorf("any lane: got %+v", d)
 	}
 	b.SetLanes([]route.Lane{any, testLane}, nil)
-	if d := b.Judge(any, ask("acme"), now)[0].Delivery; d.Known {
+	if d := b.Judge(route.Scope{Lane: any}, ask("acme"), now)[0].Delivery; d.Known {
 		t.Errorf("the wider lane: got %+v", d)
 	}
-	if d := b.Judge(testLane, ask("acme"), now)[0].Delivery; !d.Known {
+	if d := b.Judge(route.Scope{Lane: testLane}, ask("acme"), now)[0].Delivery; !d.Known {
 		t.Errorf("the closer lane: got %+v", d)
 	}
 }
@@ -205,7 +205,7 @@ func TestNamesDoNotAddUp(t *testing.T) {
 		t.Fatalf("got %d keys, %d sources, %d routes, %+v", len(b.keys), len(b.sources), len(b.routes), b.Stats())
 	}
 	for h := 1; h <= 60; h++ { // nobody is heard of any more
-		b.Judge(testLane, ask("acme"), epoch.Add(time.Duration(h)*time.Hour))
+		b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(time.Duration(h)*time.Hour))
 		for _, k := range b.keys {
 			k.advance(b, tickOf(epoch.Add(time.Duration(h)*time.Hour)))
 		}

@@ -42,8 +42,8 @@ func rungOf(age int64, from int) int {
 }
 
 // fill computes the cells of a key for the cohorts submitted before tick t and not before cut. Silence does not count of
-// messages younger than wait.
-func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
+// messages younger than wait, and what failed does not of those submitted before refusals.
+func (k *key) fill(cells []cell, t, cut, refusals int64, wait time.Duration) []cell {
 	cells = cells[:0]
 	if k.ring.empty() {
 		return cells
@@ -63,7 +63,11 @@ func (k *key) fill(cells []cell, t, cut int64, wait time.Duration) []cell {
 			cells = append(cells, cell{from: start})
 		}
 		cells[rung].from = start
-		if n := k.ring.tally(s); n != (tally{}) {
+		n := k.ring.tally(s)
+		if start < refusals {
+			n.submitted, n.failed = n.submitted-min(n.submitted, n.failed), 0
+		}
+		if n != (tally{}) {
 			age := t - start - width
 			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks)
 		}

@@ -14,6 +14,7 @@ const suspectNats = 6.0
 // subject is one route of the lane that is being judged.
 type subject struct {
 	ask      route.Inquiry
+	place    place
 	account  *account
 	keys     []*key
 	tracks   []track
@@ -28,31 +29,31 @@ type subject struct {
 	troubled int64  // tick of the last judgement, of a route that is out, that found trouble; 0 for none
 }
 
-// Judge returns the signals of the routes of a lane, in the order of the inquiries.
-func (b *Book) Judge(lane route.Lane, asks []route.Inquiry, now time.Time) []route.Signals {
+// Judge returns the signals of routes, in the order of the inquiries, by the messages of a scope.
+func (b *Book) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []route.Signals {
 	b.sweep(now)
 	for len(b.subjects) < len(asks) {
 		b.subjects = append(b.subjects, &subject{})
 	}
 	subjects := b.subjects[:len(asks)]
 	for i, ask := range asks {
-		b.prepare(subjects[i], lane, ask, now)
+		b.prepare(subjects[i], scope, ask, now)
 	}
 	out := make([]route.Signals, len(asks))
 	for i, s := range subjects {
-		s.signals(&out[i], lane, now)
+		s.signals(&out[i], scope, now)
 		if s.cause == "" && s.accusing() {
 			out[i].Peers = peersOf(s, subjects)
-			out[i].Second = s.second(lane)
+			out[i].Second = s.second(scope.Probed())
 		}
 	}
 	return out
 }
 
 // prepare gathers the cells of a route and scans them.
-func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.Time) {
-	p := place{lane, ask.Route}
-	s.ask, s.account, s.keys = ask, b.account(ask.Route), b.byLane[p]
+func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, now time.Time) {
+	s.ask, s.place, s.account = ask, place{scope.Key(), ask.Route, scope.Wide}, b.account(ask.Route)
+	s.keys = b.keysOf(scope, &ask)
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
 	s.windows, s.tracks = s.windows[:0], s.tracks[:0]
 	s.summed, s.sum = 0, window{}
@@ -75,9 +76,9 @@ func (b *Book) prepare(s *subject, lane route.Lane, ask route.Inquiry, now time.
 	}
 	s.accuse(out)
 	if out {
-		b.remember(s, p)
+		b.remember(s, s.place)
 	} else {
-		delete(b.troubled, p)
+		delete(b.troubled, s.place)
 	}
 }
 
@@ -128,6 +129,7 @@ func (b *Book) remember(s *subject, p place) {
 // fill makes the tracks of all keys that have a baseline.
 func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 	minute, n := floorDiv(now.Unix(), 60), 0
+	refusals := ceilTick(s.ask.Refusals)
 	for _, k := range s.keys {
 		k.reach(b, s.tick)
 		k.refresh(b, minute, s.tick, out || k.suspected(s.tick-1, s.tick))
@@ -140,7 +142,7 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 		s.tracks = s.tracks[:n+1]
 		t := &s.tracks[n]
 		t.normal = k.normal
-		t.cells = k.fill(t.cells, s.tick, cut, s.deadline(b, k))
+		t.cells = k.fill(t.cells, s.tick, cut, refusals, s.deadline(b, k))
 		n++
 	}
 	switch {

@@ -220,8 +220,8 @@ func TestKeysOfALaneAreJudgedTogether(t *testing.T) {
 		t.Errorf("got %+v at %.2f/s", d, last.Rate)
 	}
 	b.SetLanes([]route.Lane{{Class: "otp", Network: "234-10"}, testLane}, nil)
-	both := b.Judge(testLane, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
-	one := b.Judge(route.Lane{Class: "otp", Network: "234-10"}, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
+	both := b.Judge(route.Scope{Lane: testLane}, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
+	one := b.Judge(route.Scope{Lane: route.Lane{Class: "otp", Network: "234-10"}}, ask("acme"), epoch.Add(15*time.Minute))[0].Delivery
 	if !(one.Messages > 0 && both.Messages > 0 && one.Messages+both.Messages < 1.5*last.Delivery.Messages) {
 		t.Errorf("lanes share messages: %v and %v of %v", one.Messages, both.Messages, last.Delivery.Messages)
 	}
@@ -326,7 +326,7 @@ func TestNumbersAreNumbers(t *testing.T) {
 		}
 		asks := ask("acme", "bolt")
 		asks[0].Accused = route.Accused{Arrival: rapid.SampledFrom([]float64{0, .02, .94}).Draw(t, "arrival"), Delivered: rapid.SampledFrom([]float64{0, .01, .97}).Draw(t, "accused"), Conversion: rapid.SampledFrom([]float64{0, .1, .8}).Draw(t, "lost")}
-		signals := b.Judge(testLane, asks, now)
+		signals := b.Judge(route.Scope{Lane: testLane}, asks, now)
 		finite(t, reflect.ValueOf(signals), "signals")
 		if _, err := json.Marshal(signals); err != nil {
 			t.Fatal(err)
@@ -380,7 +380,7 @@ func TestRingsMerge(t *testing.T) {
 		k.normal = testNormal()
 		k.exact, k.paced = newPaced(&k.normal.receipts, 1), newPaced(&k.normal.receipts, 1.1)
 	}
-	got, want := []track{{a.fill(nil, head, 0, 0), a.normal}}, []track{{w.fill(nil, head, 0, 0), w.normal}}
+	got, want := []track{{a.fill(nil, head, 0, 0, 0), a.normal}}, []track{{w.fill(nil, head, 0, 0, 0), w.normal}}
 	if !reflect.DeepEqual(got[0].cells, want[0].cells) {
 		t.Error("the cells of the sum are not those of the whole")
 	}

@@ -310,7 +310,7 @@ func TestTheSameObservationsGiveTheSameSignals(t *testing.T) {
 		for i := range events {
 			for ; !next.After(events[i].at); next = next.Add(Tick) {
 				for _, l := range order {
-					out[lanes[l]] = append(out[lanes[l]], b.Judge(lanes[l], ask("acme", "bolt", "cell"), next)...)
+					out[lanes[l]] = append(out[lanes[l]], b.Judge(route.Scope{Lane: lanes[l]}, ask("acme", "bolt", "cell"), next)...)
 				}
 			}
 			b.Observe(&events[i].Observation, events[i].at)
@@ -346,7 +346,7 @@ func TestHostileObservations(t *testing.T) {
 			}
 			b.Observe(&o, now)
 			b.Hear(&o, now)
-			for _, s := range b.Judge(testLane, ask("acme", "a"), now) {
+			for _, s := range b.Judge(route.Scope{Lane: testLane}, ask("acme", "a"), now) {
 				if !s.Delivery.Known && s.Delivery.Cause == "" {
 					t.Fatalf("unknown without a cause: %+v", s)
 				}

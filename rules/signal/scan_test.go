@@ -120,7 +120,7 @@ func TestCellsEqualTheFormula(t *testing.T) {
 		k.ring.bump(tick, fieldDelivered+2)
 		k.ring.bump(tick, fieldFailed)
 	}
-	cells := k.fill(nil, 1000, math.MinInt64/2, 0)
+	cells := k.fill(nil, 1000, math.MinInt64/2, 0, 0)
 	for a := range 20 {
 		c := cells[a]
 		due := n.arrival * numericMean(&n.receipts, float64(a)*tickSeconds/1.5, tickSeconds/1.5)
@@ -129,10 +129,10 @@ func TestCellsEqualTheFormula(t *testing.T) {
 			t.Fatalf("age %d: got %+v, want due %v and %v", a, c, due, exact)
 		}
 	}
-	if cells = k.fill(nil, 1000, 990, 0); len(cells) != 10 || cells[9].from != 990 {
+	if cells = k.fill(nil, 1000, 990, 0, 0); len(cells) != 10 || cells[9].from != 990 {
 		t.Errorf("cut at 990: got %d cells", len(cells))
 	}
-	cells = k.fill(nil, 1000, math.MinInt64/2, 12*time.Second)
+	cells = k.fill(nil, 1000, math.MinInt64/2, 0, 12*time.Second)
 	for a := range 20 {
 		if silent := cells[a].open > 0; silent != (a >= 3) || cells[a].delivered != 1 {
 			t.Errorf("age %d under a deadline of 12 s: got %+v", a, cells[a])

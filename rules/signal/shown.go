@@ -12,13 +12,13 @@ import (
 const intervalZ = 3.0
 
 // signals puts together all that is judged of the route.
-func (s *subject) signals(into *route.Signals, lane route.Lane, now time.Time) {
+func (s *subject) signals(into *route.Signals, scope route.Scope, now time.Time) {
 	q := route.Quality{Known: s.cause == "", Cause: s.cause}
 	if at := s.lastHeard(); !at.IsZero() {
 		q.Age = route.Duration(max(0, now.Sub(at)))
 	}
-	into.Lane, into.Route, into.At = lane, s.ask.Route, now
-	into.Probes = s.account.probeSignals(lane, now)
+	into.Lane, into.Route, into.At = scope.Key(), s.ask.Route, now
+	into.Probes = s.account.probeSignals(scope.Probed(), now)
 	s.delivery(&into.Delivery, q)
 	into.Conversion = s.conversion(q)
 	into.Submit = submits(s.keys, s.reading.heard, route.Quality{Known: s.reading.cause == "", Cause: s.reading.cause, Age: q.Age})

@@ -247,7 +247,7 @@ func play(b *Book, events []event, asks []route.Inquiry, to time.Duration, look 
 	}
 	judge := func(until time.Time) {
 		for ; !next.After(until); next = next.Add(Tick) {
-			s := b.Judge(testLane, asks, next)
+			s := b.Judge(route.Scope{Lane: testLane}, asks, next)
 			if look != nil {
 				look(next.Sub(epoch), s)
 			}

@@ -29,7 +29,7 @@ func (b *Book) sweep(now time.Time) {
 				delete(a.probes, p)
 			}
 		}
-		if a.keys == 0 && len(a.clock.links) == 0 && len(a.probes) == 0 && now.Sub(a.clock.own.moved) > forgottenAfter {
+		if len(a.keys) == 0 && len(a.clock.links) == 0 && len(a.probes) == 0 && now.Sub(a.clock.own.moved) > forgottenAfter {
 			delete(b.routes, id)
 		}
 	}
@@ -50,7 +50,7 @@ func (b *Book) forget(k *key) {
 	b.sorted = nil
 	delete(b.changed, k.id)
 	if a := b.routes[k.id.Route]; a != nil {
-		a.keys--
+		a.remove(k)
 	}
 	p, ok := b.placeOf(k)
 	if !ok {
@@ -60,6 +60,7 @@ func (b *Book) forget(k *key) {
 	for i := range list {
 		if list[i] == k {
 			b.byLane[p] = append(list[:i:i], list[i+1:]...)
+			b.strike(p, k)
 			return
 		}
 	}

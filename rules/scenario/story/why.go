@@ -102,7 +102,7 @@ func (p *player) why(e *expectation, l *route.LaneTable) string {
 // conditions are those that could move a route from where it is, with their values.
 func (p *player) conditions(f *facts, l *route.LaneTable, e *route.Entry) string {
 	engine := p.sim.Engine()
-	x, ok := decide.Explain(p.policy, engine.World, engine.Signals, l.Lane(), e.Route)
+	x, ok := decide.Explain(p.policy, engine.World, decide.Seen{Signals: engine.Signals, Wide: engine.Wide}, l.Lane(), e.Route)
 	if !ok || f.when != nil {
 		return ""
 	}
