@@ -27,7 +27,9 @@ func newTest() *cobra.Command {
 		Long: `Plays the stories of files, or of all files of a folder whose names end with .test.yml, in their own time and as
 fast as the machine can, by the same engine as the daemon. Every expectation that fails is told in one line:
 where it stands, its test, when, the route, what was wanted, what there was, and why. Exits with 1 where one
-fails, and with 2 where a story or its policy cannot be read.`,
+fails, and with 2 where a story or its policy cannot be read.
+
+` + storyLines,
 		Example: `  signalbox test examples/quickstart
   signalbox test --run swallows --verbose examples/quickstart/carrier.test.yml`,
 		Args: takes("FILE..."),
@@ -51,6 +53,34 @@ fails, and with 2 where a story or its policy cannot be read.`,
 	addOutput(c, &output)
 	return c
 }
+
+// storyLines are the lines that stories are made of, for people.
+const storyLines = `What is observed, as "- at 2m: LINE" (what lines at 0s say of routes is normal, and known to be):
+
+  otp 234-15 10/s                       messages that follow the table
+  acme-uk otp 234-15 10/s               messages on one route, whatever the table says
+  otp 234-15 10/s from gw-2             from another source than gw-1
+  otp 234-15 1/s burst 500 in 10s every 5m
+                                        and campaigns beside them
+  acme-uk delivered 40% failed 30%      how it treats messages from then on; of the rest nothing comes
+  acme-uk otp GB delivered 40%          those of a class, a network, or both
+  GB delivered 40%                      on whichever route
+  acme-uk otp GB 10/s delivered 40%     all of it in one line
+  acme-uk swallows                      accepts all, brings back nothing
+  acme-uk refuses 80% code 0x08         or throttles 80%, or times out 80%
+  acme-uk converted 60%                 of the messages that arrive
+  acme-uk forges receipts               which say delivered, and nothing arrives
+  acme-uk delay 4s..40s                 half of the receipts, and 95% of them; or delay 4s, or delay x3
+  acme-uk answers in 2s                 to submits
+  acme-uk receipts lost                 or pause 5m (then all at once), or batch 30s, or come
+  acme-uk healthy                       all of it as at 0s again
+  acme-uk probe bind 0x3 1x20           results in promtool's notation, one an interval
+  acme-uk bind fails                    or ok, or stops; probe bind every 30s follows the route
+  gw-1 silent                           and back
+  baseline acme-uk otp 234-15 delivered 95% failed 2% messages 5000
+
+What is expected: {at: 3m, route: acme-uk, phase: demoted, rule: NAME}, also by "within: 30s" later; "never" and facts;
+"decisions" and a whole list. "signalbox schema story" has every key.`
 
 // tester plays files of stories.
 type tester struct {
@@ -134,11 +164,16 @@ func escapeGlob(dir string) string {
 
 // file plays the stories of one file.
 func (t *tester) file(ctx context.Context, name string) playedFile {
-	out := playedFile{File: name, Tests: []playedStory{}}
 	data, err := readFile(name)
 	if err != nil {
-		return out.refused(strip(err))
+		return playedFile{File: name, Tests: []playedStory{}}.refused(strip(err))
 	}
+	return t.play(ctx, name, data)
+}
+
+// play plays the stories of a text that stands, or might stand, in a file.
+func (t *tester) play(ctx context.Context, name string, data []byte) playedFile {
+	out := playedFile{File: name, Tests: []playedStory{}}
 	f, err := story.Parse(policy.File{Name: name, Data: data})
 	if f.Policy == nil {
 		return out.refused(err)

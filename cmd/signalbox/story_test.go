@@ -56,6 +56,48 @@ func TestStories(t *testing.T) {
 	}
 }
 
+func TestEveryStoryInTheDocsHolds(t *testing.T) {
+	n := 0
+	for path, text := range documents(t) {
+		for _, block := range blocks(text, "yaml") {
+			if !strings.Contains("\n"+block, "\ntests:") {
+				continue
+			}
+			n++
+			f := (&tester{only: regexp.MustCompile("")}).play(t.Context(), filepath.Join(root, path), []byte(block))
+			for _, problem := range f.Problems {
+				t.Error(problem)
+			}
+			if failed(f.Tests) > 0 || len(f.Tests) == 0 {
+				t.Errorf("%s: got %d of %d tests failed", path, failed(f.Tests), len(f.Tests))
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no story found in any document")
+	}
+}
+
+// Every line that help shows can be read, and means something to a policy.
+func TestLinesThatHelpShows(t *testing.T) {
+	text := "policy: policy.yml\ntests:\n  - name: t\n    expect: [{never: {phase: demoted}}]\n    observe:\n      - at 0s: otp 234-15 1/s from gw-2\n"
+	n := 0
+	for _, line := range strings.Split(storyLines, "\n") {
+		line, shown := strings.CutPrefix(line, "  ")
+		if line, _, _ = strings.Cut(line, "   "); shown && line != "" {
+			n++
+			text += "      - at 1m: " + line + "\n"
+		}
+	}
+	if n < 20 {
+		t.Fatalf("got %d lines from help, want all of them", n)
+	}
+	f := (&tester{only: regexp.MustCompile("")}).play(t.Context(), "testdata/story.yml", []byte(strings.ReplaceAll(text, "policy.yml", "policy")))
+	for _, problem := range f.Problems {
+		t.Error(problem)
+	}
+}
+
 func playStories(t *testing.T, path string) {
 	tester := tester{only: regexp.MustCompile("")}
 	f := tester.file(t.Context(), path)

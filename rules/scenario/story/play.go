@@ -54,6 +54,7 @@ type player struct {
 	normal   map[route.Key]scenario.Health
 	health   map[route.Key]scenario.Health
 	patterns map[prober]*pattern // of probes whose results the story tells
+	lines    int                 // how many have happened
 
 	decisions []route.Decision
 	told      int    // decisions made before the round that is judged
@@ -79,40 +80,49 @@ type pattern struct {
 
 func (p *player) emit(o decide.Outcome) { p.decisions = append(p.decisions, o.Decisions...) }
 
-// now is how long the story has been played.
-func (p *player) now() time.Duration { return p.sim.Now().Sub(p.file.Start) }
-
 // play goes from round to round. What a line says is so after the round of its moment; what a series says at a moment is
 // seen by the round of that moment.
 func (p *player) play() {
 	p.begin()
-	lines := p.test.lines
 	for tick := time.Duration(0); tick <= p.test.Lasts; tick += signal.Tick {
-		p.sim.Advance(p.file.Start.Add(tick))
+		p.advance(tick)
 		if tick > 0 {
 			p.judge(tick)
 		}
-		for {
-			id, at := p.nextResult()
-			line := len(lines) > 0 && lines[0].at < tick+signal.Tick && lines[0].at <= at
-			switch {
-			case line:
-				p.sim.Advance(p.file.Start.Add(lines[0].at))
-				lines[0].does.run(&lines[0], p)
-				lines = lines[1:]
-			case at < tick+signal.Tick:
-				p.sim.Advance(p.file.Start.Add(at))
-				p.tellResult(id)
-			}
-			if !line && at >= tick+signal.Tick {
-				break
-			}
-		}
+		p.happen(tick + signal.Tick)
 		if tick == 0 {
 			p.judge(0)
 		}
 	}
 	p.close()
+}
+
+func (p *player) advance(to time.Duration) { p.sim.Advance(p.file.Start.Add(to)) }
+
+// happen lets happen what lines and results of probes say before a moment, in order; of one moment the lines first.
+func (p *player) happen(before time.Duration) {
+	for {
+		id, at := p.nextResult()
+		if l := p.nextLine(); l != nil && l.at < before && l.at <= at {
+			p.advance(l.at)
+			l.does.run(l, p)
+			p.lines++
+			continue
+		}
+		if at >= before {
+			return
+		}
+		p.advance(at)
+		p.tellResult(id)
+	}
+}
+
+// nextLine is the first line that has not happened yet; nil after the last.
+func (p *player) nextLine() *line {
+	if p.lines == len(p.test.lines) {
+		return nil
+	}
+	return &p.test.lines[p.lines]
 }
 
 // begin finds out what is normal: what the lines at 0s say. It is known from the beginning, unless the story is cold.

@@ -99,6 +99,40 @@ func TestExpectationsThatDoNotHold(t *testing.T) {
 	}
 }
 
+// What is so at a round is what must not never be so in it: each of the two is told where the other holds.
+func TestAtAndNeverAreOpposites(t *testing.T) {
+	facts := []string{
+		"lane: otp/GB, route: acme-uk, phase: active", "lane: otp/GB, route: acme-uk, phase: demoted", "lane: otp/GB, route: acme-uk, phase: recovering",
+		"lane: otp/GB, route: acme-uk, share: 60%", "lane: otp/GB, route: bolt-uk, share: 99.4%", "route: bolt-uk, phase: active",
+		"lane: otp/GB, order: [bolt-uk, acme-uk]", "lane: otp/GB, shares: {acme-uk: 0.6%}",
+		"lane: otp/GB, route: acme-uk, when: delivery.evidence >= 12", "lane: otp/GB, route: acme-uk, when: conversion.evidence >= 12",
+		"lane: otp/GB, route: acme-uk, phase: demoted, share: 60%",
+	}
+	var at, never []string
+	for _, moment := range []string{"5s", "2m", "2m10s", "2m30s", "4m", "9m30s", "10m", "14m"} {
+		for _, f := range facts {
+			at = append(at, fmt.Sprintf("{at: %s, %s}", moment, f))
+			never = append(never, fmt.Sprintf("{never: {%s}, from: %s, until: %s}", f, moment, moment))
+		}
+	}
+	lines := func(expect []string) map[int]bool {
+		out := map[int]bool{}
+		for _, f := range playAll(t, test(trouble, expect...))[0].Failures {
+			out[f.Line] = true
+		}
+		return out
+	}
+	so, notSo := lines(at), lines(never)
+	for i := range at {
+		if line := 8 + i; so[line] == notSo[line] {
+			t.Errorf("%s and %s: got both failed %v", at[i], never[i], so[line])
+		}
+	}
+	if len(so) < 20 || len(notSo) < 20 {
+		t.Errorf("got %d and %d failures, want many of both", len(so), len(notSo))
+	}
+}
+
 // What lines mean for the world is seen by what the signals say of it: nothing is left to chance, so shares are exact.
 func TestWhatLinesMean(t *testing.T) {
 	for _, c := range []struct {
