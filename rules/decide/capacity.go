@@ -2,7 +2,6 @@ package decide
 
 import (
 	"fmt"
-	"strings"
 
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
@@ -22,25 +21,32 @@ func (l *lane) capacity(c change) route.GuardResult {
 	if l.phase(c.index) != route.Active {
 		return passes("no active route goes")
 	}
-	rate, left, unknown := l.rate(), 0.0, []string(nil)
-	for _, s := range l.row(&c) {
-		if !s.usable() {
-			continue
-		}
-		room, known := l.room(s.id)
-		if !known {
-			unknown = append(unknown, string(s.id))
-		}
-		left += room
-	}
+	rate := l.rate()
+	left, unknown := l.roomWithout(l.states[c.index].Route)
 	switch {
-	case len(unknown) > 0:
-		return passes("the policy does not say what %s can carry", strings.Join(unknown, ", "))
+	case unknown != "":
+		return passes("the policy does not say what %s can carry", unknown)
 	case left < rate:
 		return orLower(holdsBack(fmt.Sprintf("the lane falling under %s, or a route with room for it becoming active", perSecond(left)),
 			"the lane carries %s, and the remaining routes have room for %s", perSecond(rate), perSecond(left)), then)
 	}
 	return passes("the lane carries %s, and the remaining routes have room for %s", perSecond(rate), perSecond(left))
+}
+
+// roomWithout is what the usable routes but one have room for together, or the first whose capacity is not known.
+func (l *lane) roomWithout(id route.ID) (room float64, unknown route.ID) {
+	row := l.row()
+	for i := range row {
+		if !row[i].usable() || row[i].id == id {
+			continue
+		}
+		more, known := l.room(row[i].id)
+		if !known {
+			return 0, row[i].id
+		}
+		room += more
+	}
+	return room, ""
 }
 
 // carriesBack asks whether a route that comes back has room for the share that it will get.
@@ -59,14 +65,17 @@ func (l *lane) carriesBack(c change) route.GuardResult {
 
 // shareAfter is the share of the change's route after it, in ten-thousandths.
 func (l *lane) shareAfter(c change) int {
-	order := inOrder(l.row(&c))
-	shares := laneShares(l.round.policy, l.policy, order)
-	for i := range order {
-		if order[i].id == l.states[c.index].Route {
-			return shares[i]
+	share := 0
+	l.after(c, func(row []standing) {
+		order := inOrder(row)
+		shares := laneShares(l.round.policy, l.policy, order)
+		for i := range order {
+			if order[i].id == l.states[c.index].Route {
+				share = shares[i]
+			}
 		}
-	}
-	return 0
+	})
+	return share
 }
 
 // rate is the submits a second of the row.

@@ -88,7 +88,7 @@ func (l *lane) explain(i int) Explanation {
 	for _, rule := range l.rules {
 		e.Rules = append(e.Rules, l.view(i, rule))
 	}
-	for _, entry := range laneTable(l.round.policy, l.policy, l.key, l.row(nil)).Routes {
+	for _, entry := range laneTable(l.round.policy, l.policy, l.key, l.row()).Routes {
 		if entry.Route == s.Route {
 			e.Entry = entry
 		}

@@ -111,7 +111,7 @@ func (l *lane) minActive(c change) route.GuardResult {
 	id, least := l.states[c.index].Route, max(1, l.round.policy.Guards.MinActive)
 	worst, where := -1, l
 	for _, r := range l.affected() {
-		row := r.row(nil)
+		row := r.row()
 		at := slices.IndexFunc(row, func(s standing) bool { return s.id == id })
 		if at < 0 || !row[at].usable() {
 			continue
@@ -146,7 +146,7 @@ func (l *lane) maxDemoted(c change) route.GuardResult {
 	case c.verdict != route.VerdictDemote || l.phase(c.index) != route.Active:
 		return passes("no active route goes")
 	}
-	now := l.row(nil)
+	now := l.row()
 	out, all := 1, 0
 	for i := range now {
 		if now[i].admin == route.AdminUnregistered {

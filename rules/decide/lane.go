@@ -23,7 +23,9 @@ type lane struct {
 	wide      []route.Signals  // the same by the messages of all lanes; nil where no rule asks for it
 	envs      []policy.Env     // what conditions see of each
 	wideEnvs  []policy.Env
-	truths    []truths // one for each rule of a route, route by route
+	truths    []truths   // one for each rule of a route, route by route
+	standings []standing // of all routes, in the order of the policy; nil where they are to be drawn up anew
+	ordering  []standing // the same in the order to try
 }
 
 // truths are what the two conditions of a rule say of a route.
@@ -51,7 +53,7 @@ func (l *lane) prepare() {
 	}
 	usable := 0
 	if slices.ContainsFunc(l.rules, readsActive) {
-		usable = countUsable(l.row(nil))
+		usable = countUsable(l.row())
 	}
 	for i := range l.states {
 		s := &l.states[i]
@@ -141,20 +143,42 @@ func (l *lane) state(id route.ID) *route.State {
 	return nil
 }
 
-// row is how the routes of the lane stand now, in the order of the policy; with a change, how they would after it.
-func (l *lane) row(c *change) []standing {
-	out := row(l.round.policy, l.policy, l.key, l.covered, l.remembers)
-	if c == nil {
-		return out
+// row is how the routes of the lane stand now, in the order of the policy. It must not be kept over a change.
+func (l *lane) row() []standing {
+	if l.standings == nil {
+		l.standings = row(l.round.policy, l.policy, l.key, l.covered, l.remembers)
 	}
-	for i := range out {
-		if s := &out[i]; s.id == l.states[c.index].Route {
-			after := l.states[c.index]
-			after.Phase, after.Step = c.to, c.step
-			s.phase, s.state = c.to, &after
-		}
+	return l.standings
+}
+
+// order is the same in the order to try.
+func (l *lane) order() []standing {
+	if l.ordering == nil {
+		l.ordering = inOrder(l.row())
 	}
-	return out
+	return l.ordering
+}
+
+// after looks at how the routes would stand after a change.
+func (l *lane) after(c change, look func([]standing)) {
+	row := l.row()
+	at := slices.IndexFunc(row, func(s standing) bool { return s.id == l.states[c.index].Route })
+	if at < 0 {
+		look(row)
+		return
+	}
+	was, state := row[at], l.states[c.index]
+	state.Phase, state.Step = c.to, c.step
+	row[at].phase, row[at].state = c.to, &state
+	look(row)
+	row[at] = was
+}
+
+// shift forgets how routes stood before a change.
+func (f *family) shift() {
+	for _, l := range f.rows() {
+		l.standings, l.ordering = nil, nil
+	}
 }
 
 // standing is how route i stands in the lane now.

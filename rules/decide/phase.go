@@ -30,6 +30,7 @@ func (l *lane) enforce(a *ask, rules []*policy.Rule) {
 	s.Since, s.Clocks, s.Hold, s.Told = l.now, nil, nil, nil
 	d.Step, d.Holds = s.Step, slices.Clone(s.Rules)
 	l.changed, l.moved = s.Route, true
+	l.shift()
 	l.records = append(l.records, record{decision: d, state: s})
 }
 

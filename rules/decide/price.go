@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/shopspring/decimal"
 
@@ -20,17 +21,15 @@ func (l *lane) priceChange(c change) string {
 
 // prices are what a message of the lane costs now, and after the change; same reports that the same routes carry it.
 func (l *lane) prices(c change) (was, is route.Price, same bool) {
-	now, after := l.row(nil), l.row(&c)
-	moved := false
-	for i := range now {
-		moved = moved || now[i].usable() != after[i].usable()
-	}
-	if !moved {
-		return route.Price{}, route.Price{}, true
-	}
-	was, before := l.price(now)
-	is, then := l.price(after)
-	return was, is, l.policy.Shares == nil && before == then
+	now := l.standing(c.index)
+	was, before := l.price(l.row())
+	then, moved := route.ID(""), false
+	l.after(c, func(row []standing) {
+		is, then = l.price(row)
+		at := slices.IndexFunc(row, func(s standing) bool { return s.id == now.id })
+		moved = at >= 0 && row[at].usable() != now.usable()
+	})
+	return was, is, !moved || l.policy.Shares == nil && before == then
 }
 
 // price is what a message costs where the routes stand so, and the first of those that carry it. The price is unknown

@@ -140,7 +140,7 @@ const maxAlternatives = 10
 // alternatives are the other routes of the lane, in the order to try: as many as a person reads.
 func (l *lane) alternatives(c change) []route.Alternative {
 	out := make([]route.Alternative, 0, min(len(l.policy.Order), maxAlternatives))
-	for _, s := range inOrder(l.row(nil)) {
+	for _, s := range l.order() {
 		if s.id == l.states[c.index].Route || len(out) == maxAlternatives {
 			continue
 		}

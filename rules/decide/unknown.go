@@ -44,7 +44,7 @@ func (l *lane) standsBy(i int) bool {
 	if l.policy.Shares != nil || s.phase != route.Active {
 		return false
 	}
-	for _, other := range l.row(nil) {
+	for _, other := range l.row() {
 		if other.usable() {
 			return other.id != s.id
 		}

@@ -59,7 +59,7 @@ const (
 	maxRoutes     = 10_000
 	maxLanes      = 10_000
 	maxRules      = 1_000
-	maxLaneRoutes = 100
+	maxLaneRoutes = 1_000
 	maxListed     = 1_000 // networks, prices and the like of one route
 	maxText       = 256   // bytes
 	maxRamp       = 20
