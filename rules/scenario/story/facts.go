@@ -252,7 +252,7 @@ func failing(all []fact) string {
 	var out []string
 	for _, f := range all {
 		if !f.ok {
-			out = append(out, f.name+" "+f.got)
+			out = append(out, strings.TrimSpace(f.name+" "+f.got))
 		}
 	}
 	return strings.Join(out, ", ")

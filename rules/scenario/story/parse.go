@@ -114,12 +114,11 @@ func readLines(v policy.Value) []line {
 type series struct {
 	key     policy.Value
 	signal  string // such as delivery.evidence
-	kind    string // of the probe whose results the values are; "" where they force a signal
 	labels  map[string]string
 	where   scope
 	values  []sample
 	setter  setter
-	results bool
+	results bool // the values are results of a probe; else they force a signal
 }
 
 func readSeries(e policy.Entry) (series, bool) {

@@ -136,9 +136,6 @@ func (w *words) duration(least, most time.Duration) time.Duration {
 	return d.D()
 }
 
-// isDuration reports whether the next word is a duration.
-func (w *words) isDuration() bool { _, err := route.ParseDuration(w.peek()); return err == nil }
-
 var rateRegexp = regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,6})?)/([smh])$`)
 
 // maxRate bounds the messages a second of one line.
