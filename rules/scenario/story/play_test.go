@@ -160,6 +160,7 @@ func TestWhatLinesMean(t *testing.T) {
 		{"traffic follows the table", []string{"at 0s: otp 234-15 10/s"}, "lane.rate == 6.0"},
 		{"a later rate takes the place of the first", []string{"at 0s: otp 234-15 10/s", "at 2m: otp 234-15 0/s"}, "lane.rate == 0.0"},
 		{"delivered", []string{"at 0s: acme-uk otp GB 10/s", "at 1m: acme-uk delivered 40%"}, "delivery.ratio > 0.38 && delivery.ratio < 0.42 && delivery.failed < 0.1 * delivery.messages"},
+		{"traffic and how it fares, in one line", []string{"at 2m: acme-uk otp GB 10/s delivered 40%"}, "lane.rate == 10.0 && delivery.ratio > 0.36 && delivery.ratio < 0.44 && delivery.baseline == 0.95"},
 		{"failed makes room", []string{"at 0s: acme-uk otp GB 10/s", "at 1m: acme-uk failed 60%"}, "delivery.ratio > 0.38 && delivery.ratio < 0.42 && delivery.failed > 0.5 * delivery.messages"},
 		{"of another class", []string{"at 0s: acme-uk otp GB 10/s", "at 1m: acme-uk bulk swallows"}, "delivery.evidence < 1"},
 		{"of another network", []string{"at 0s: acme-uk otp 234-15 10/s", "at 1m: acme-uk 234-20 swallows"}, "delivery.evidence < 1"},
