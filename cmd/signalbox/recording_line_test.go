@@ -63,7 +63,7 @@ func lineOf(t *rapid.T) string {
 	stamp := func(name string) string { return moments(t, name).Format(time.RFC3339Nano) }
 	key := fmt.Sprintf(`"route":%q,"class":"otp","network":%q`, rapid.SampledFrom([]string{"acme", "b-1"}).Draw(t, "route"), rapid.SampledFrom([]string{"234-15", "GB", "*"}).Draw(t, "network"))
 	id := fmt.Sprintf(`"id":"m-%d"`, rapid.IntRange(0, 9).Draw(t, "id"))
-	code := rapid.SampledFrom([]string{"", `,"code":"0x58"`, `,"code":"a \"b\\ \u00fc"`, `,"code":"ESME_RSYSERR"`, `,"code":11`, `,"latency":0.041000007`, `,"source":"gw-1"`}).Draw(t, "more")
+	code := rapid.SampledFrom([]string{"", `,"code":"0x58"`, `,"code":"a \"b\\ \u00fc"`, `,"code":"ESME_RSYSERR"`, `,"code":11`, `,"code":"+447700900123"`, `,"to":"+447700900123","text":"+447700900123 is the number"`, `,"latency":0.041000007`, `,"source":"gw-1"`}).Draw(t, "more")
 	when := `"time":"` + stamp("time") + `"`
 	switch rapid.IntRange(0, 6).Draw(t, "type") {
 	case 0:
@@ -120,6 +120,9 @@ func TestWhatIsRecordedIsWhatWasTaken(t *testing.T) {
 				want = append(want, taken{mark: m})
 			}
 		})
+		if strings.Contains(text, `"m-`) || strings.Contains(text, "4477009") {
+			rt.Fatalf("got an id or a number in\n%s", text)
+		}
 		d := ingest.NewDecoder(bytes.NewReader([]byte(text)), ingest.DecoderOptions{Recorded: true})
 		for i := 0; ; i++ {
 			var o route.Observation

@@ -26,8 +26,8 @@ policy would have made, one JSON object a line, in the time of the observations 
 can. The same files and the same policy give the same bytes. "-" reads standard input.
 
 Of the folder that signalbox run --recording.dir filled, it reads the recording: it judges when the daemon
-judged, and under the daemon's policy decides what the daemon decided. A recording that begins later than the
-daemon did is replayed from a state in which every route is active.
+judged, and under the daemon's policy and --mode decides what the daemon decided. A recording that begins
+later than the daemon did is replayed from a state in which every route is active.
 
 With --against it prints only what another policy would have decided otherwise: which routes each of the two
 moved when, and for each time in which their tables differ, how many messages were submitted, how many of

@@ -22,7 +22,11 @@ by the policy, keeps state in the data folder, and serves the table at /routes. 
 reads the policy again; a bad policy is refused whole and the old one stays.
 
 The policy lies in a folder, or in a git repository that is looked at every minute; there the commit is its
-revision, and the last good commit is kept in the data folder for when the repository is away.`,
+revision, and the last good commit is kept in the data folder for when the repository is away.
+
+With --recording.dir it records what it observes and when it judges, for signalbox replay and plan. What it took
+is handed to the system within two seconds, which a kill does not undo, and synced to the disk every 30. A disk
+that is full or slow stops the recording, which is counted and said, and nothing else.`,
 		Example: `  signalbox run --policy examples/quickstart/policy --data /var/lib/signalbox
   signalbox run --policy.git.url https://git.example.org/sms/policy.git --policy.git.keys allowed_signers`,
 		Args: takes(),

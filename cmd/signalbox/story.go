@@ -78,6 +78,10 @@ const storyLines = `What is observed, as "- at 2m: LINE" (what lines at 0s say o
   acme-uk bind fails                    or ok, or stops; probe bind every 30s follows the route
   gw-1 silent                           and back
   baseline acme-uk otp 234-15 delivered 95% failed 2% messages 5000
+  drain acme-uk otp GB for 1h by ann because they move
+                                        operators: pin, drain, release; also "force", and "refused" where it must be
+  freeze otp GB demotions               or promotions, or changes; unfreeze otp GB
+  approve acme-uk by ann                or reject: the proposals that wait
 
 What is expected: {at: 3m, route: acme-uk, phase: demoted, rule: NAME}, also by "within: 30s" later; "never" and facts;
 "decisions" and a whole list. "signalbox schema story" has every key.`

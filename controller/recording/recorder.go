@@ -123,10 +123,12 @@ func (r *Recorder) put(e entry) bool {
 		return true
 	default:
 	}
-	if !e.begin && e.mark.Note == route.NoteTaken {
+	switch {
+	case e.begin: // it is asked for again
+	case e.mark.Note == route.NoteTaken:
 		r.waiting.Add(-int64(len(e.batch)))
 		r.drop(len(e.batch))
-	} else {
+	default:
 		r.missing.Add(1) // a mark that is missing spoils as much as an observation
 	}
 	return false

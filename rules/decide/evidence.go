@@ -12,7 +12,7 @@ import (
 
 // How sure a comparison must be, in nats.
 const (
-	provenBetter  = -4.6 // a peer is a hundred times likelier to be healthy than to have the same trouble
+	provenBetter  = route.ProvenBetter
 	suffersToo    = 2.0  // a peer has the same trouble
 	corroborated  = 3.0  // another channel bears out what the receipts say
 	contradicted  = -3.0 // another channel contradicts it
@@ -117,8 +117,11 @@ func (l *lane) compare(c change, i int) float64 {
 }
 
 func readsMessages(when *policy.Condition) bool {
-	return when.Reads("delivery") || when.Reads("conversion")
+	return when.Reads("delivery") || when.Reads("conversion") || readsTimes(when)
 }
+
+// readsTimes reports whether a condition judges how long receipts take.
+func readsTimes(when *policy.Condition) bool { return when.Reads("latency") || when.Reads("within") }
 
 // ground is what routes are compared on.
 func (l *lane) ground(c change) string {
@@ -131,17 +134,23 @@ func (l *lane) ground(c change) string {
 // sick is what a peer says by the channels that a condition reads and that accuse the route: where there are several, the
 // one that speaks most against the peer.
 func sick(when *policy.Condition, accused route.Accused, p *route.Peer) float64 {
-	byReceipts := when.Reads("delivery") && (accused.Arrival > 0 || accused.Delivered > 0)
-	byConversions := when.Reads("conversion") && accused.Conversion > 0
-	switch {
-	case byReceipts && byConversions:
-		return math.Max(p.Delivery, p.Conversion)
-	case byReceipts:
-		return p.Delivery
-	case byConversions:
-		return p.Conversion
+	most := math.Inf(-1)
+	for _, channel := range [...]struct {
+		asked bool
+		nats  float64
+	}{
+		{when.Reads("delivery") && (accused.Arrival > 0 || accused.Delivered > 0), p.Delivery},
+		{readsTimes(when) && accused.Latency > 0, p.Latency},
+		{when.Reads("conversion") && accused.Conversion > 0, p.Conversion},
+	} {
+		if channel.asked {
+			most = math.Max(most, channel.nats)
+		}
 	}
-	return 0
+	if math.IsInf(most, -1) {
+		return 0
+	}
+	return most
 }
 
 // corroborate asks a second channel before silence alone demotes: receipts may be late while messages arrive.
@@ -180,7 +189,7 @@ func asks(classes []route.Class, c route.Class) bool {
 func (l *lane) withoutSilence(c change) bool {
 	env := *l.env(c.index, c.rule)
 	s := *env.Signals
-	s.Delivery = answeredOnly(s.Delivery)
+	s.Delivery, s.Latency, s.Within = answeredOnly(s.Delivery), s.Latency.Punctual(), s.Within.Punctual()
 	env.Signals = &s
 	return c.rule.Demote.When.Eval(&env) == policy.True
 }

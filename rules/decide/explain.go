@@ -211,6 +211,17 @@ func onlySo(m route.Mode) string {
 	return "it is only observed"
 }
 
+// troubled is when route i, which is out, last showed trouble of the kind that keeps it out.
+func (l *lane) troubled(i int) time.Time {
+	at := l.signals[i].Delivery.Troubled
+	for _, rule := range l.rules {
+		if holds(&l.states[i], rule.Name) && readsTimes(rule.Promote.When) {
+			return later(at, l.signals[i].Latency.Troubled)
+		}
+	}
+	return at
+}
+
 // nextBack says what lets a route go its next step back.
 func (l *lane) nextBack(i int) string {
 	s := &l.states[i]
@@ -224,7 +235,7 @@ func (l *lane) nextBack(i int) string {
 	if l.now.Before(s.HoldUntil) {
 		wants = append(wants, l.clock(s.HoldUntil)+" has passed")
 	}
-	if at := l.signals[i].Delivery.Troubled; !at.IsZero() {
+	if at := l.troubled(i); !at.IsZero() {
 		quiet := at.Add(peace(l.round.policy, s))
 		wants = append(wants, fmt.Sprintf("%s has passed without trouble, which was last seen at %s", l.clock(quiet), l.clock(at)))
 	}

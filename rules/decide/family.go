@@ -68,9 +68,25 @@ func (r *round) judged(pl *policy.Lane, state *route.LaneState, rules []*policy.
 			ids = append(ids, state.Routes[i].Route)
 		}
 		ids = append(ids, r.carriers(pl, state)...)
+		if slices.ContainsFunc(rules, perRoute) { // what is heard of them elsewhere counts here too
+			ids = append(ids, slices.DeleteFunc(r.liveAnywhere(), func(id route.ID) bool { return !pl.Has(id) })...)
+		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// liveAnywhere are the routes that have messages in any lane, by id.
+func (r *round) liveAnywhere() []route.ID {
+	if r.live == nil {
+		r.live = []route.ID{}
+		for i := range r.policy.Lanes {
+			r.live = append(r.live, r.source.Live(r.policy.Lanes[i].Lane)...)
+		}
+		slices.Sort(r.live)
+		r.live = slices.Compact(r.live)
+	}
+	return slices.Clone(r.live)
 }
 
 // carriers are the routes that the table gives a lane's traffic to by right.

@@ -130,6 +130,8 @@ func TestCommonCauseComparesWhatARuleReads(t *testing.T) {
 		{"a probe that the others do not have proves nothing", bindRule, unbound, look{}, false},
 		{"conversions are compared with conversions", conversionsRule, look{lost: 20, peers: -9}, well, true},
 		{"conversions that all lack are not the route's", conversionsRule, look{lost: 20, peers: 9}, well, false},
+		{"lateness is compared with lateness", lateRule, look{late: 20, peers: -9}, well, true},
+		{"receipts that are late on all are not the route's", lateRule, look{late: 20, peers: 9}, well, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := site{rules: c.rules}.begin(t)

@@ -49,6 +49,12 @@ const (
     demote: {when: 'probe["bind"].failures >= 3'}
     promote: {when: 'probe["bind"].successes >= 3'}
     hold_down: {base: 2m, factor: 2, max: 4m, decay: 1h}`
+	lateRule = `
+  - name: late
+    class: ["*"]
+    demote: {when: latency.evidence >= 12.0}
+    promote: {when: latency.recovered >= 4.6}
+    hold_down: {base: 5m}`
 	conversionsRule = `
   - name: conversions
     class: ["*"]
@@ -102,6 +108,8 @@ type look struct {
 	recovered float64
 	lost      float64 // nats of conversions
 	converts  float64 // nats that conversions are well again
+	late      float64 // nats of receipts that are late
+	quick     float64 // nats that receipts are quick again
 	peers     float64 // what each peer says of its sharing the trouble
 	second    float64 // conversions as a second channel
 	path      float64 // receipts of earlier messages
@@ -205,6 +213,7 @@ func (v look) signals(key route.Lane, id route.ID, ids []route.ID, now time.Time
 	if v.cause != "" {
 		q := route.Quality{Cause: v.cause}
 		sig.Delivery.Quality, sig.Conversion.Quality, sig.Submit.Quality, sig.Open.Quality = q, q, q, q
+		sig.Within.Quality, sig.Latency.Quality, sig.Score.Quality = q, q, q
 		return sig
 	}
 	q := route.Quality{Known: true, Age: route.Duration(2 * time.Second)}
@@ -225,11 +234,18 @@ func (v look) signals(key route.Lane, id route.ID, ids []route.ID, now time.Time
 	if v.lost > 0 {
 		sig.Suspect.Conversion, sig.Conversion.Converted, sig.Conversion.High = 0.25, 20, 0.3
 	}
+	sig.Latency = route.Latency{Quality: q, P95: route.Duration(42 * time.Second), BaselineP95: route.Duration(42 * time.Second), Horizon: route.Duration(10 * time.Second),
+		OnTime: 0.75, Usual: 0.75, Messages: 120, Since: now.Add(-time.Minute), Evidence: v.late, Recovered: v.quick}
+	sig.Within = route.Within{Quality: q, Ratio: 0.88, Low: 0.8, High: 0.93, Baseline: 0.88, Limit: route.Duration(30 * time.Second), Messages: 120, Since: now.Add(-time.Minute)}
+	if v.late > 0 {
+		sig.Latency.OnTime, sig.Latency.P95, sig.Suspect.Latency = 0.2, route.Duration(3*time.Minute), 0.27
+		sig.Within.Ratio = 0.44
+	}
 	sig.Second = route.Second{Conversion: v.second, ConversionKnown: v.hasSecond, ProbesOK: v.probesOK, Path: v.path}
 	if sig.Suspect != (route.Accused{}) {
 		for _, other := range ids {
 			if other != id {
-				sig.Peers = append(sig.Peers, route.Peer{Route: other, Known: true, Delivery: v.peers, Conversion: v.peers})
+				sig.Peers = append(sig.Peers, route.Peer{Route: other, Known: true, Delivery: v.peers, Latency: v.peers, Conversion: v.peers})
 			}
 		}
 	}

@@ -87,24 +87,38 @@ func holdDown(h policy.HoldDown, relapses int) time.Duration {
 // other numbers than its evidence, what these say.
 func suspect(s *route.Signals, when *policy.Condition) route.Accused {
 	a := s.Suspect
-	if a != (route.Accused{}) {
-		return a
+	found := a.Arrival > 0 || a.Delivered > 0 || a.Conversion > 0
+	if d := &s.Delivery; !found && when.Reads("delivery") && d.Known && d.Baseline > 0 {
+		a.Arrival = between(0.02, d.Ratio/d.Baseline, 0.94)
 	}
-	if d := &s.Delivery; when.Reads("delivery") && d.Known && d.Baseline > 0 {
-		a.Arrival = math.Max(0.02, math.Min(0.94, d.Ratio/d.Baseline))
+	if c := &s.Conversion; !found && when.Reads("conversion") && c.Known && c.Baseline > 0 {
+		a.Conversion = between(0.02, c.Ratio/c.Baseline, 0.85)
 	}
-	if c := &s.Conversion; when.Reads("conversion") && c.Known && c.Baseline > 0 {
-		a.Conversion = math.Max(0.02, math.Min(0.85, c.Ratio/c.Baseline))
+	if a.Latency == 0 && readsTimes(when) {
+		a.Latency = slowness(s)
 	}
 	return a
 }
+
+// slowness is the share of the receipts usual in time that still came so, as far as it is known; 0 elsewhere.
+func slowness(s *route.Signals) float64 {
+	if l := &s.Latency; l.Known && l.Usual > 0 && l.OnTime < l.Usual {
+		return between(0.02, l.OnTime/l.Usual, 0.94)
+	}
+	if w := &s.Within; w.Known && w.Baseline > 0 {
+		return between(0.02, w.Ratio/w.Baseline, 0.94)
+	}
+	return 0
+}
+
+func between(low, x, high float64) float64 { return math.Max(low, math.Min(high, x)) }
 
 // accuse adds to what a route has to recover from what it is suspected of beside.
 func accuse(a *route.Accused, suspect route.Accused) {
 	for _, part := range [...]struct {
 		of *float64
 		by float64
-	}{{&a.Arrival, suspect.Arrival}, {&a.Delivered, suspect.Delivered}, {&a.Conversion, suspect.Conversion}} {
+	}{{&a.Arrival, suspect.Arrival}, {&a.Delivered, suspect.Delivered}, {&a.Latency, suspect.Latency}, {&a.Conversion, suspect.Conversion}} {
 		if *part.of == 0 {
 			*part.of = part.by
 		}

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,6 +205,39 @@ func TestARecoveringRouteIsAccusedOfNewTroubleToo(t *testing.T) {
 	s.phase("a", route.Demoted)
 	if got, want := s.state("a").Accused, (route.Accused{Delivered: 0.4, Conversion: 0.25}); got != want {
 		t.Errorf("got accused %+v, want %+v: else it could never prove to convert again", got, want)
+	}
+}
+
+func TestADemotionForLatenessAsksForTimesBack(t *testing.T) {
+	s := site{rules: lateRule}.begin(t)
+	s.look("a", look{late: 20, peers: -9}).round()
+	s.phase("a", route.Demoted)
+	if got, want := s.inquiries()[0].Accused, (route.Accused{Latency: 0.27}); got != want {
+		t.Errorf("got accused %+v, want %+v", got, want)
+	}
+}
+
+// Where a rule read other numbers than the evidence, they are what its demotion accuses a route of.
+func TestWhatARuleOverTimesAccuses(t *testing.T) {
+	for _, c := range []struct {
+		when   string
+		change func(*route.Signals)
+		want   route.Accused
+	}{
+		{"latency.evidence >= 12.0", func(s *route.Signals) { s.Suspect.Latency = 0.3 }, route.Accused{Latency: 0.3}},
+		{`latency.p95 > duration("30s")`, func(s *route.Signals) { s.Latency.OnTime = 0.375 }, route.Accused{Latency: 0.5}},
+		{`latency.p95 > duration("30s")`, func(s *route.Signals) { s.Within.Ratio = 0.44 }, route.Accused{Latency: 0.5}},
+		{"within.ratio < 0.5", func(s *route.Signals) { s.Latency, s.Within.Ratio = route.Latency{}, 0.001 }, route.Accused{Latency: 0.02}},
+		{"within.ratio < 0.95", func(*route.Signals) {}, route.Accused{Latency: 0.94}},
+		{"delivery.ratio < 0.95", func(s *route.Signals) { s.Latency.OnTime = 0.3 }, route.Accused{Arrival: 0.94}},
+		{"delivery.ratio < 0.95", func(s *route.Signals) { s.Suspect.Latency = 0.3 }, route.Accused{Arrival: 0.94, Latency: 0.3}},
+	} {
+		s := site{rules: strings.Replace(lateRule, "latency.evidence >= 12.0", "'"+c.when+"'", 1)}.begin(t)
+		sig := well.signals(otpGB, "a", nil, s.now)
+		c.change(&sig)
+		if got := suspect(&sig, s.policy.Rules[0].Demote.When); got != c.want {
+			t.Errorf("%s: got accused %+v, want %+v", c.when, got, c.want)
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ type PlannedMove struct {
 	Decision route.Decision `json:"decision"`
 }
 
-// Plan says what a candidate would change of a state that was reached under policy p, by the signals of its last round;
+// Plan says what a candidate would change of a state that was reached under policy p, by what its last round saw;
 // next is when the next round is judged. Nothing that it is given is changed.
 func Plan(p, candidate *policy.Policy, w route.World, seen Seen, next time.Time, o Options) Planned {
 	out := Planned{Policy: p.Revision, Candidate: candidate.Revision, Generation: w.Generation, At: w.At}
@@ -109,7 +109,7 @@ func plannedLanes(was, is *route.Table) []PlannedLane {
 		switch old := rowOf(was, l.Lane()); {
 		case old == nil:
 			out = append(out, PlannedLane{Lane: l.Lane(), Change: LaneComes, Is: terms(l), Routes: plannedRoutes(nil, l)})
-		case !reflect.DeepEqual(asRead(old), asRead(l)):
+		case !reflect.DeepEqual(seen(old), seen(l)):
 			out = append(out, PlannedLane{Lane: l.Lane(), Change: LaneChanges, Was: terms(old), Is: terms(l), Routes: plannedRoutes(old, l)})
 		}
 	}
@@ -123,8 +123,8 @@ func plannedLanes(was, is *route.Table) []PlannedLane {
 
 func terms(l *route.LaneTable) *PlannedTerms { return &PlannedTerms{l.Mode, l.RetryAfter} }
 
-// asRead is what of a lane decides what senders do: not its prices, nor since when and why it is so.
-func asRead(l *route.LaneTable) any {
+// seen is what of a lane decides what senders do: not its prices, nor since when and why it is so.
+func seen(l *route.LaneTable) any {
 	type lane struct {
 		terms  PlannedTerms
 		routes []route.ID
@@ -165,97 +165,33 @@ func plannedRoutes(was, is *route.LaneTable) []PlannedRoute {
 	return out
 }
 
-// verdict is what a rule says of a route.
-type verdict struct {
-	PlannedVerdict
-	truth policy.Truth
-}
-
-// verdicts are what the rules of a policy say of demoting each route that was judged, in its lane and on networks of it.
-func verdicts(p *policy.Policy, w route.World, seen Seen, now time.Time) []verdict {
-	var out []verdict
-	for _, f := range newRound(p, seen, w, now, Options{}).families(w.Lanes) {
-		if f == nil {
-			continue
-		}
-		for _, l := range f.rows() {
-			l.prepare()
-			for i := range l.states {
-				out = append(out, l.verdicts(i)...)
-			}
-		}
-	}
-	return out
-}
-
-// verdicts are what the rules of the row say of demoting route i.
-func (l *lane) verdicts(i int) []verdict {
-	out := make([]verdict, len(l.rules))
-	for k, rule := range l.rules {
-		when := rule.Demote.When
-		v := PlannedVerdict{Lane: l.key, Route: l.states[i].Route, Rule: rule.Name, When: when.String(), For: route.Duration(rule.Demote.For), Inputs: when.Inputs(l.env(i, rule))}
-		out[k] = verdict{v, l.truth(i, k).demote}
-	}
-	return out
-}
-
 // plannedVerdicts are those that differ. A rule that is new, or gone, is told of where it asks for a demotion.
-func plannedVerdicts(was, is []verdict) []PlannedVerdict {
+func plannedVerdicts(was, is []PlannedVerdict) []PlannedVerdict {
 	out := []PlannedVerdict{}
-	for i := range is {
-		v := is[i].PlannedVerdict
-		v.Is = is[i].truth.String()
-		if old := verdictIn(was, &is[i]); old != nil {
-			v.Was = old.truth.String()
+	for _, v := range is {
+		if old := verdictIn(was, &v); old != nil {
+			v.Was = old.Is
 		}
-		if v.Is != v.Was && (v.Was != "" || is[i].truth == policy.True) {
+		if v.Is != v.Was && (v.Was != "" || v.Is == policy.True.String()) {
 			out = append(out, v)
 		}
 	}
-	for i := range was {
-		if verdictIn(is, &was[i]) == nil && was[i].truth == policy.True {
-			v := was[i].PlannedVerdict
-			v.Was = was[i].truth.String()
+	for _, v := range was {
+		if verdictIn(is, &v) == nil && v.Is == policy.True.String() {
+			v.Was, v.Is = v.Is, ""
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
-func verdictIn(all []verdict, like *verdict) *verdict {
+func verdictIn(all []PlannedVerdict, like *PlannedVerdict) *PlannedVerdict {
 	for i := range all {
 		if v := &all[i]; v.Lane == like.Lane && v.Route == like.Route && v.Rule == like.Rule {
 			return v
 		}
 	}
 	return nil
-}
-
-// nextMoves are what the next round would decide about moving routes, all of it: what the journal was told of already is
-// told anew.
-func nextMoves(p *policy.Policy, w route.World, seen Seen, next time.Time, o Options) []route.Decision {
-	fresh := w
-	fresh.Lanes = slices.Clone(w.Lanes)
-	for i := range fresh.Lanes {
-		l := &fresh.Lanes[i]
-		l.Routes, l.Networks = untold(l.Routes), slices.Clone(l.Networks)
-		for k := range l.Networks {
-			l.Networks[k].Routes = untold(l.Networks[k].Routes)
-		}
-	}
-	all := Round(p, seen, fresh, next, o).Decisions
-	return slices.DeleteFunc(all, func(d route.Decision) bool {
-		return d.Verdict != route.VerdictDemote && d.Verdict != route.VerdictPromote
-	})
-}
-
-// untold are the states as if the journal had been told of nothing.
-func untold(states []route.State) []route.State {
-	out := slices.Clone(states)
-	for i := range out {
-		out[i].Told = nil
-	}
-	return out
 }
 
 // plannedMoves are what either would decide, by lane and route.
@@ -282,4 +218,59 @@ func plannedMoves(was, is []route.Decision) []PlannedMove {
 // alike reports whether two decisions move the same route the same way for the same reason.
 func alike(a, b *route.Decision) bool {
 	return a.Lane == b.Lane && a.Route == b.Route && a.From == b.From && a.To == b.To && a.Rule == b.Rule && a.Reason == b.Reason && a.Enforced == b.Enforced
+}
+
+// verdicts are what the rules of a policy say of demoting each route of a state, in Is.
+func verdicts(p *policy.Policy, w route.World, seen Seen, now time.Time) []PlannedVerdict {
+	var out []PlannedVerdict
+	r := newRound(p, seen, w, now, Options{})
+	families := r.families(w.Lanes)
+	r.rates = rates(families)
+	for _, f := range families {
+		if f == nil {
+			continue
+		}
+		for _, l := range f.rows() {
+			out = append(out, l.verdicts()...)
+		}
+	}
+	return out
+}
+
+func (l *lane) verdicts() []PlannedVerdict {
+	var out []PlannedVerdict
+	l.prepare()
+	for i := range l.states {
+		for _, rule := range l.rules {
+			c := l.view(i, rule).Demote
+			out = append(out, PlannedVerdict{Lane: l.key, Route: l.states[i].Route, Rule: rule.Name, Is: c.Truth, When: c.When, For: c.For, Inputs: c.Inputs})
+		}
+	}
+	return out
+}
+
+// nextMoves are what the next round would decide about moving routes, all of it: what the journal was told of already is
+// told anew.
+func nextMoves(p *policy.Policy, w route.World, seen Seen, next time.Time, o Options) []route.Decision {
+	fresh := w
+	fresh.Lanes = slices.Clone(w.Lanes)
+	for i := range fresh.Lanes {
+		l := &fresh.Lanes[i]
+		l.Routes, l.Networks = untold(l.Routes), slices.Clone(l.Networks)
+		for k := range l.Networks {
+			l.Networks[k].Routes = untold(l.Networks[k].Routes)
+		}
+	}
+	return slices.DeleteFunc(Round(p, seen, fresh, next, o).Decisions, func(d route.Decision) bool {
+		return d.Verdict != route.VerdictDemote && d.Verdict != route.VerdictPromote
+	})
+}
+
+// untold are states of which the journal has been told nothing.
+func untold(states []route.State) []route.State {
+	out := slices.Clone(states)
+	for i := range out {
+		out[i].Told = nil
+	}
+	return out
 }

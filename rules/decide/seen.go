@@ -24,8 +24,8 @@ func (s Seen) Judge(scope route.Scope, asks []route.Inquiry, _ time.Time) []rout
 	out := make([]route.Signals, len(asks))
 	for i := range asks {
 		q := route.Quality{Cause: "not judged yet"}
-		out[i] = route.Signals{Lane: key, Route: asks[i].Route, Delivery: route.Delivery{Quality: q}, Conversion: route.Conversion{Quality: q},
-			Submit: route.Submit{Quality: q}, Open: route.Open{Quality: q}}
+		out[i] = route.Signals{Lane: key, Route: asks[i].Route, Delivery: route.Delivery{Quality: q}, Within: route.Within{Quality: q}, Latency: route.Latency{Quality: q},
+			Conversion: route.Conversion{Quality: q}, Submit: route.Submit{Quality: q}, Open: route.Open{Quality: q}, Score: route.Score{Quality: q}}
 		for j := range from {
 			if from[j].Lane == key && from[j].Route == asks[i].Route {
 				out[i] = from[j]

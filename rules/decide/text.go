@@ -52,6 +52,10 @@ func (l *lane) sentence(c change, inputs []route.Input) string {
 		return deliveryText(&sig.Delivery, l.clock)
 	case when.Reads("conversion") && sig.Suspect.Conversion > 0:
 		return conversionText(&sig.Conversion, l.clock)
+	case when.Reads("latency") && sig.Suspect.Latency > 0:
+		return latencyText(&sig.Latency, l.clock)
+	case when.Reads("within") && sig.Within.Known:
+		return withinText(&sig.Within, l.clock)
 	}
 	return conditionText(inputs)
 }
@@ -69,6 +73,10 @@ func recovered(sig *route.Signals, when *policy.Condition, inputs []route.Input)
 		c := &sig.Conversion
 		return fmt.Sprintf("%.0f of the last %s converted, %s if the route is well than if it were as bad as when it was demoted",
 			c.Converted, messages(c.Messages), likelier(c.Recovered))
+	case when.Reads("latency.recovered") && sig.Latency.Known:
+		l := &sig.Latency
+		return fmt.Sprintf("%s of the last %s were answered within %s, %s if receipts are as quick as usual than if they were as late as when it was demoted",
+			percent(l.OnTime), messages(l.Messages), l.Horizon, likelier(l.Recovered))
 	}
 	return conditionText(inputs)
 }
@@ -100,6 +108,23 @@ func deliveryText(d *route.Delivery, clock func(time.Time) string) string {
 func conversionText(c *route.Conversion, clock func(time.Time) string) string {
 	return fmt.Sprintf("of %s since %s whose conversions should be back, %.0f converted; at most %s will, baseline %s",
 		messages(c.Messages), clock(c.Since), c.Converted, percent(c.High), percent(c.Baseline))
+}
+
+func latencyText(l *route.Latency, clock func(time.Time) string) string {
+	text := fmt.Sprintf("of %s since %s, %s were answered within %s, usually %s", messages(l.Messages), clock(l.Since), percent(l.OnTime), l.Horizon, percent(l.Usual))
+	if l.P95 > 0 {
+		text += fmt.Sprintf("; 95%% of receipts came within %s, usually %s", tenths(l.P95), tenths(l.BaselineP95))
+	}
+	return text
+}
+
+func withinText(w *route.Within, clock func(time.Time) string) string {
+	return fmt.Sprintf("of %s since %s, %s were delivered within %s, baseline %s", messages(w.Messages), clock(w.Since), percent(w.Ratio), w.Limit, percent(w.Baseline))
+}
+
+// tenths is a duration to the tenth of a second.
+func tenths(d route.Duration) route.Duration {
+	return route.Duration(d.D().Round(100 * time.Millisecond))
 }
 
 func messages(n float64) string { return count(int(math.Round(n)), "message") }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"signalbox/rules/route"
+	"signalbox/rules/signal"
 )
 
 func TestSentences(t *testing.T) {
@@ -24,6 +25,18 @@ func TestSentences(t *testing.T) {
 		{"conversions", func(t *testing.T) route.Decision {
 			return only(t, site{rules: conversionsRule}.begin(t).look("a", look{lost: 20, peers: -9}).round())
 		}, "of 200 messages since 09:59:05 whose conversions should be back, 20 converted; at most 30% will, baseline 80%"},
+		{"lateness", func(t *testing.T) route.Decision {
+			return only(t, site{rules: lateRule}.begin(t).look("a", look{late: 20, peers: -9}).round())
+		}, "of 120 messages since 09:59:05, 20% were answered within 10s, usually 75%; 95% of receipts came within 3m, usually 42s"},
+		{"a share in time", func(t *testing.T) route.Decision {
+			return only(t, site{rules: strings.Replace(lateRule, "latency.evidence >= 12.0", "within.ratio < 0.5", 1)}.begin(t).look("a", look{late: 20, peers: -9}).round())
+		}, "of 120 messages since 09:59:05, 44% were delivered within 30s, baseline 88%"},
+		{"a step back from lateness", func(t *testing.T) route.Decision {
+			s := site{rules: lateRule}.begin(t)
+			s.look("a", look{late: 20, peers: -9}).round()
+			s.look("a", look{quick: 9, peers: -9}).rounds(5*time.Minute + signal.Tick)
+			return s.journal[len(s.journal)-1]
+		}, "back to its full place: 75% of the last 120 messages were answered within 10s, more than 1000 times likelier if receipts are as quick as usual than if they were as late as when it was demoted"},
 		{"a probe", func(t *testing.T) route.Decision { return only(t, plain.begin(t).look("a", unbound).round()) },
 			`probe["bind"].failures is 3 (>= 3)`},
 		{"a rule of two kinds, by the one that is true", func(t *testing.T) route.Decision {

@@ -77,10 +77,14 @@ func (l *lane) cause(i int, rule *policy.Rule) (string, route.Reason) {
 	for _, q := range [...]struct {
 		name string
 		*route.Quality
-	}{{"delivery", &s.Delivery.Quality}, {"conversion", &s.Conversion.Quality}, {"submit", &s.Submit.Quality}, {"open", &s.Open.Quality}} {
+	}{{"delivery", &s.Delivery.Quality}, {"within", &s.Within.Quality}, {"latency", &s.Latency.Quality}, {"conversion", &s.Conversion.Quality},
+		{"submit", &s.Submit.Quality}, {"open", &s.Open.Quality}, {"score", &s.Score.Quality}} {
 		if !q.Known && rule.Demote.When.Reads(q.name) {
 			return q.name + " is unknown: " + q.Cause, reason
 		}
+	}
+	if rule.Demote.When.Reads("peers") {
+		return "no other route of the lane has messages of the same time to compare with", route.LowEvidence
 	}
 	return "no result of its probe yet", route.LowEvidence
 }

@@ -66,6 +66,9 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 	if !r.Demote.When.can.true {
 		out = append(out, r.Demote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule demotes nothing"))
 	}
+	if c := p.unsaid(r, lanes); c != "" {
+		out = append(out, r.place.problem(fmt.Sprintf("want within on class %s, got none: without it nobody knows what in time is, and within stays unknown", c)))
+	}
 	switch trapped := p.trapped(lanes); {
 	case !r.Promote.When.can.true:
 		out = append(out, r.Promote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule never lets a route back"))
@@ -79,6 +82,19 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 			"want the kind of evidence that demotes, got a condition without %s: a healthy probe does not show that messages arrive", source)))
 	}
 	return out
+}
+
+// unsaid is a class that the rule judges by the time it allows, and that says none; "" where there is no such.
+func (p *Policy) unsaid(r *Rule, lanes []*Lane) route.Class {
+	if !r.Demote.When.Reads("within") && !r.Promote.When.Reads("within") {
+		return ""
+	}
+	for _, l := range lanes {
+		if c := p.Class(l.Class); c != nil && c.Within == 0 {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 func (p *Policy) lanesOf(r *Rule) []*Lane {
@@ -115,19 +131,33 @@ func (c *Condition) trafficRead() string {
 	return "it"
 }
 
-// unanswered is the signal about messages that the rule demotes by, where its way back reads none such; "" elsewhere.
-func (r *Rule) unanswered() string {
-	for _, s := range []string{"delivery", "conversion"} {
-		if r.Promote.When.Reads(s) {
+// answers are, for each signal about messages that a rule can demote by, those that can show that what it accused the
+// route of is over.
+var answers = []struct {
+	signal string
+	by     []string
+}{
+	{"delivery", []string{"delivery", "within", "conversion"}},
+	{"conversion", []string{"conversion", "delivery"}},
+	{"latency", []string{"latency", "within"}},
+	{"within", []string{"within", "latency"}},
+}
+
+// unanswered is the first signal about messages that the rule demotes by, where its way back reads none that answers any
+// of them; "" elsewhere.
+func (r *Rule) unanswered() (first string) {
+	for _, a := range answers {
+		if !r.Demote.When.Reads(a.signal) {
+			continue
+		}
+		if slices.ContainsFunc(a.by, r.Promote.When.Reads) {
 			return ""
 		}
-	}
-	for _, s := range []string{"delivery", "conversion"} {
-		if r.Demote.When.Reads(s) {
-			return s
+		if first == "" {
+			first = a.signal
 		}
 	}
-	return ""
+	return first
 }
 
 func classNames(classes []route.Class) string {

@@ -26,6 +26,7 @@ func TestAdvice(t *testing.T) {
 		p     = "delivery.recovered > 4"
 		noWay = "a.yml:9:19: rules[0].promote.when: want a condition that can be true, got one that no signal can meet: the rule never lets a route back"
 	)
+	inTime := strings.Replace(skeleton, "classes: {otp: {", "classes: {otp: {within: 30s, ", 1)
 	stuck := func(signal string) string {
 		return "a.yml:9:19: rules[0].promote.when: want traffic while demoted, got trickle 0% on a, b: without messages " + signal +
 			" stays unknown; add a trickle such as 1% to the routes, or ask a receipt or handset probe after ||"
@@ -54,6 +55,17 @@ func TestAdvice(t *testing.T) {
 		{"a demotion that cannot be", skeleton + ruleOf("delivery.ratio < 0.0 || delivery.high > 1.5", p), []string{
 			"a.yml:8:18: rules[0].demote.when: want a condition that can be true, got one that no signal can meet: the rule demotes nothing"}},
 		{"a green bind for a bad delivery", skeleton + ruleOf(d, `probe["bind"].successes > 3`), []string{
+			"a.yml:9:19: rules[0].promote.when: want the kind of evidence that demotes, got a condition without delivery: a healthy probe does not show that messages arrive"}},
+		{"lateness recovers by lateness", skeleton + ruleOf("latency.evidence > 12", "latency.recovered > 4"), nil},
+		{"lateness recovers by the share in time", inTime + ruleOf("latency.evidence > 12", "within.low > 0.8"), nil},
+		{"a share in time of a class that says none", skeleton + ruleOf("within.ratio < 0.5", "latency.recovered > 4"), []string{
+			"a.yml:6:9: rules[0].name: want within on class otp, got none: without it nobody knows what in time is, and within stays unknown"}},
+		{"deliveries say nothing of lateness", skeleton + ruleOf("latency.evidence > 12", p), []string{
+			"a.yml:9:19: rules[0].promote.when: want the kind of evidence that demotes, got a condition without latency: a healthy probe does not show that messages arrive"}},
+		{"one of two kinds is enough", skeleton + ruleOf(d+" || latency.evidence > 12", p), nil},
+		{"times are known by traffic only", still + ruleOf("latency.evidence > 12", "latency.recovered > 4"), []string{stuck("latency.recovered")}},
+		{"so are peers, and the score", still + ruleOf(d, "score > 90 && peers.better == 0 && "+p), []string{stuck("score")}},
+		{"a score above 100", skeleton + ruleOf(d, "score > 100"), []string{noWay,
 			"a.yml:9:19: rules[0].promote.when: want the kind of evidence that demotes, got a condition without delivery: a healthy probe does not show that messages arrive"}},
 	} {
 		if got := adviceOf(t, c.text); !slices.Equal(got, c.want) {

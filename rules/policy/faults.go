@@ -16,9 +16,6 @@ import (
 func (r *resolver) misnamed(e ast.Expr, chain []string) fault {
 	got := strings.Join(chain, ".")
 	at := r.start(e)
-	if futureSignals[chain[0]] {
-		return fault{at, fmt.Sprintf("want a signal such as delivery.evidence; %q is not supported by this version", chain[0])}
-	}
 	if chain[0] == "probe" && len(chain) > 1 && !slices.Contains(probeKinds, chain[1]) {
 		return fault{r.keyStart(e, at), fmt.Sprintf("want a kind of probe (%s), got %s%s", alternatives(probeKinds), quote(chain[1]), didYouMean(chain[1], probeKinds))}
 	}

@@ -40,9 +40,6 @@ var variableByName = indexVariables()
 // probeKinds are the kinds of probe, from the cheapest to the most telling.
 var probeKinds = []string{"tcp", "bind", "enquire", "submit", "receipt", "handset", "http"}
 
-// futureSignals are names that policies of later versions can read.
-var futureSignals = map[string]bool{"within": true, "latency": true, "peers": true, "score": true}
-
 func indexVariables() map[string]*variable {
 	m := make(map[string]*variable, len(variables))
 	for i := range variables {
@@ -53,7 +50,7 @@ func indexVariables() map[string]*variable {
 
 func allVariables() []variable {
 	var out []variable
-	for _, group := range [][]variable{deliveryVariables(), conversionVariables(), submitVariables(), openVariables()} {
+	for _, group := range [][]variable{deliveryVariables(), withinVariables(), latencyVariables(), conversionVariables(), submitVariables(), openVariables(), peersVariables(), scoreVariables()} {
 		for _, v := range group {
 			v.traffic = true
 			out = append(out, v)
@@ -94,9 +91,19 @@ type signal struct {
 
 // field is a variable of the signal.
 func (s signal) field(name string, typ *cel.Type, low, high float64, get func(*route.Signals) ref.Val) variable {
+	return s.of(name, typ, low, high, func(x *route.Signals) ref.Val {
+		if !s.quality(x).Known {
+			return unknown
+		}
+		return get(x)
+	})
+}
+
+// of is a variable that says by itself whether it is known.
+func (s signal) of(name string, typ *cel.Type, low, high float64, get func(*route.Signals) ref.Val) variable {
 	full := s.name + "." + name
 	return variable{name: full, label: full, typ: typ, low: low, high: high, about: s.about, get: func(e *Env) ref.Val {
-		if e.Signals == nil || !s.quality(e.Signals).Known {
+		if e.Signals == nil {
 			return unknown
 		}
 		return get(e.Signals)
@@ -117,6 +124,16 @@ func (s signal) nats(name string, get func(*route.Signals) float64) variable {
 
 func (s signal) span(name string, get func(*route.Signals) route.Duration) variable {
 	return s.field(name, cel.DurationType, 0, 0, func(x *route.Signals) ref.Val { return span(get(x)) })
+}
+
+// percentile is a span that is not known while it is zero.
+func (s signal) percentile(name string, get func(*route.Signals) route.Duration) variable {
+	return s.field(name, cel.DurationType, 0, 0, func(x *route.Signals) ref.Val {
+		if d := get(x); d > 0 {
+			return span(d)
+		}
+		return unknown
+	})
 }
 
 // common are the variables that every signal has.

@@ -76,6 +76,7 @@ type Peer struct {
 	Route      ID      `json:"route"`
 	Known      bool    `json:"known"`      // whether it had messages in that time
 	Delivery   float64 `json:"delivery"`   // by its receipts; 0 where this one's are not accused
+	Latency    float64 `json:"latency"`    // by how long its receipts take; 0 where this one's are not accused
 	Conversion float64 `json:"conversion"` // by its conversions; 0 where this one's are not accused
 }
 
@@ -99,12 +100,16 @@ type Signals struct {
 	At         time.Time        `json:"at"`
 	Rate       float64          `json:"rate"` // submits a second over the last minute
 	Delivery   Delivery         `json:"delivery"`
+	Within     Within           `json:"within"`
+	Latency    Latency          `json:"latency"`
 	Conversion Conversion       `json:"conversion"`
 	Submit     Submit           `json:"submit"`
 	Open       Open             `json:"open"`
 	Probes     map[string]Probe `json:"probe,omitempty"` // by kind
 	Peers      []Peer           `json:"peers,omitempty"` // the lane's other routes, by id; only while there is evidence
+	Others     Others           `json:"others"`
 	Second     Second           `json:"second"`
+	Score      Score            `json:"score"`
 	Suspect    Accused          `json:"suspect,omitzero"` // the bad state that the evidence points to
 }
 
@@ -113,6 +118,7 @@ type Signals struct {
 type Accused struct {
 	Arrival    float64 `json:"arrival,omitempty"`    // share of the usual receipts that still arrive; 0 is not accused
 	Delivered  float64 `json:"delivered,omitempty"`  // share of receipts that say delivered, 0..1; 0 is not accused
+	Latency    float64 `json:"latency,omitempty"`    // share of the receipts that usually come in time which still do; 0 is not accused
 	Conversion float64 `json:"conversion,omitempty"` // share of the usual conversions; 0 is not accused
 }
 

@@ -22,7 +22,7 @@ type Against struct {
 	changes []change // of this observation, not yet applied
 	moves   matcher
 	alarms  map[string]*Alarms
-	traffic traffic
+	traffic account
 }
 
 // Alarms is how often a rule demoted a route, or would have where it may only propose or observe.
@@ -54,7 +54,7 @@ type Comparison struct {
 func NewAgainst(p, other *policy.Policy, o signal.Options, mode route.Mode, since time.Time) *Against {
 	x := &Against{since: since, alarms: map[string]*Alarms{}}
 	x.moves.since = since
-	x.traffic = newTraffic(p, other)
+	x.traffic = newAccount(p, other)
 	for i, of := range []*policy.Policy{p, other} {
 		x.sides[i] = NewReplay(of, o, mode, func(o decide.Outcome) { x.note(i, o) })
 	}

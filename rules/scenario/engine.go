@@ -20,9 +20,9 @@ type Engine struct {
 	Table  *route.Table
 	Mode   route.Mode // the most that may be done with any verdict; route.Act where it is empty
 
-	Signals []route.Signals      // as the last round judged them
-	Wide    []route.Signals      // the same over all lanes, where a rule judges by them
-	Force   func(*route.Signals) // changes signals before they are decided on; nil changes none
+	Signals []route.Signals // as the last round judged them, of lanes and networks
+	Wide    []route.Signals // of routes over all lanes, by the lane whose rules ask for it
+	Source  decide.Source   // what rounds are judged by; nil is the book
 }
 
 // Adopt makes p the policy in force at now. What it leads to is not yet part of the engine: it takes effect by Keep.
@@ -33,36 +33,21 @@ func (e *Engine) Adopt(p *policy.Policy, now time.Time) decide.Outcome {
 // Use makes p the policy that observations are filed and rounds are judged by.
 func (e *Engine) Use(p *policy.Policy) {
 	e.Policy = p
-	deadlines := map[route.Class]time.Duration{}
+	terms := map[route.Class]signal.Terms{}
 	for i := range p.Classes {
-		deadlines[p.Classes[i].Name] = p.Classes[i].ReceiptDeadline
+		terms[p.Classes[i].Name] = signal.Terms{Deadline: p.Classes[i].ReceiptDeadline, Within: p.Classes[i].Within}
 	}
-	e.Book.SetLanes(p.LaneKeys(), deadlines)
+	e.Book.SetLanes(p.LaneKeys(), terms)
 }
 
 // Round judges every lane at now. What it leads to is not yet part of the engine: it takes effect by Keep, so that a
 // caller can make it durable first.
 func (e *Engine) Round(now time.Time, hold bool) decide.Outcome {
-	var source decide.Source = e.Book
-	if e.Force != nil {
-		source = forced{e.Book, e.Force}
+	source := e.Source
+	if source == nil {
+		source = e.Book
 	}
 	return decide.Round(e.Policy, source, e.World, now, decide.Options{Mode: e.Mode, Hold: hold})
-}
-
-// forced is a book whose signals are changed before they are decided on.
-type forced struct {
-	*signal.Book
-	change func(*route.Signals)
-}
-
-// Judge returns the signals as they were changed.
-func (f forced) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []route.Signals {
-	signals := f.Book.Judge(scope, asks, now)
-	for i := range signals {
-		f.change(&signals[i])
-	}
-	return signals
 }
 
 // Keep takes over what a round or an adoption led to.

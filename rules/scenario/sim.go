@@ -187,6 +187,9 @@ func (s *Sim) Advance(to time.Time) {
 	}
 }
 
+// Keep takes over what an operator's order led to.
+func (s *Sim) Keep(o decide.Outcome) { s.keep(o) }
+
 func (s *Sim) keep(o decide.Outcome) {
 	s.engine.Keep(o)
 	if s.emit != nil && (len(o.Decisions) > 0 || o.Table != nil) {

@@ -31,8 +31,8 @@ type Money struct {
 	Currency string          `json:"currency"` // ISO 4217
 }
 
-// traffic counts messages under two tables.
-type traffic struct {
+// account counts messages under two tables.
+type account struct {
 	policies [2]*policy.Policy
 	tables   [2]*route.Table
 	turned   time.Time // when one of the tables changed last
@@ -74,14 +74,14 @@ type cost struct {
 	more     map[string]decimal.Decimal
 }
 
-func newTraffic(p, other *policy.Policy) traffic {
-	return traffic{policies: [2]*policy.Policy{p, other}, pairs: map[asked]*pair{}, stretch: map[lanePair]*open{}}
+func newAccount(p, other *policy.Policy) account {
+	return account{policies: [2]*policy.Policy{p, other}, pairs: map[asked]*pair{}, stretch: map[lanePair]*open{}}
 }
 
-func (t *traffic) begin(at time.Time) { t.from, t.turned = at, at }
+func (t *account) begin(at time.Time) { t.from, t.turned = at, at }
 
 // turn takes over the tables that are in force from a moment on.
-func (t *traffic) turn(tables [2]*route.Table, at time.Time) {
+func (t *account) turn(tables [2]*route.Table, at time.Time) {
 	t.tables, t.turned = tables, at
 	if tables[0] == nil || tables[1] == nil {
 		return
@@ -108,7 +108,7 @@ func (t *traffic) turn(tables [2]*route.Table, at time.Time) {
 }
 
 // lanesOf are the lanes of both tables that serve what a message is looked up by.
-func (t *traffic) lanesOf(l route.Lane) (b lanePair, lanes [2]*route.LaneTable) {
+func (t *account) lanesOf(l route.Lane) (b lanePair, lanes [2]*route.LaneTable) {
 	for side, table := range t.tables {
 		if i := table.Lookup(l.Class, l.Network); i >= 0 {
 			lanes[side] = &table.Lanes[i]
@@ -165,7 +165,7 @@ func slots(a, b []route.Entry, do func(x, y route.ID, n int)) {
 }
 
 // open begins a stretch where two lanes differ and none is open.
-func (t *traffic) open(b lanePair, lanes [2]*route.LaneTable) *open {
+func (t *account) open(b lanePair, lanes [2]*route.LaneTable) *open {
 	if o := t.stretch[b]; o != nil {
 		return o
 	}
@@ -179,7 +179,7 @@ func (t *traffic) open(b lanePair, lanes [2]*route.LaneTable) *open {
 }
 
 // submit counts a message.
-func (t *traffic) submit(c route.Class, n route.Network) {
+func (t *account) submit(c route.Class, n route.Network) {
 	t.messages++
 	p := t.pairs[asked{c, n}]
 	if p == nil {
@@ -199,7 +199,7 @@ func (t *traffic) submit(c route.Class, n route.Network) {
 }
 
 // costOf is the account of a stretch for the messages to a network.
-func (t *traffic) costOf(o *open, n route.Network) *cost {
+func (t *account) costOf(o *open, n route.Network) *cost {
 	if c := o.count[n]; c != nil {
 		return c
 	}
@@ -223,7 +223,7 @@ func (t *traffic) costOf(o *open, n route.Network) *cost {
 }
 
 // price is what a message to a network costs by a route under the policy of a side.
-func (t *traffic) price(side int, id route.ID, n route.Network) route.Price {
+func (t *account) price(side int, id route.ID, n route.Network) route.Price {
 	if r := t.policies[side].Route(id); r != nil {
 		return r.Price(n)
 	}
@@ -234,7 +234,7 @@ func (t *traffic) price(side int, id route.ID, n route.Network) route.Price {
 var perSlot = decimal.New(1, -4) // 1 / route.FullShare
 
 // end ends a stretch.
-func (t *traffic) end(o *open, at time.Time) {
+func (t *account) end(o *open, at time.Time) {
 	delete(t.stretch, o.pair)
 	if !at.After(o.from) {
 		return
@@ -274,7 +274,7 @@ func prices(sums map[string]decimal.Decimal) []Money {
 }
 
 // finish ends all that is open and returns the stretches by time and lane, and their sum.
-func (t *traffic) finish(end time.Time) (all []Stretch, total Stretch, messages int) {
+func (t *account) finish(end time.Time) (all []Stretch, total Stretch, messages int) {
 	for _, o := range t.stretch {
 		t.end(o, end)
 	}

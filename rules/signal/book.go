@@ -29,7 +29,8 @@ type Options struct {
 type Book struct {
 	maxKeys  int
 	lanes    []route.Lane
-	waits    map[route.Class]time.Duration // receipt deadlines
+	terms    map[route.Class]Terms
+	volumes  map[route.Class]*volumes // of conversions, by class
 	keys     map[route.Key]*key
 	roll     roll             // the same in order
 	byLane   map[place][]*key // by network
@@ -46,7 +47,9 @@ type Book struct {
 	pools    pools
 	newest   newest
 	troubled map[place]int64 // tick of the last trouble of routes that are out
+	belated  map[place]int64 // the same of receipts that are late
 	subjects []*subject      // reused from lane to lane
+	values   []float64       // the same
 	filling  filling
 	stats    Stats
 }
@@ -75,7 +78,8 @@ func New(o Options) *Book {
 	}
 	return &Book{
 		maxKeys:  o.MaxKeys,
-		waits:    map[route.Class]time.Duration{},
+		terms:    map[route.Class]Terms{},
+		volumes:  map[route.Class]*volumes{},
 		keys:     map[route.Key]*key{},
 		byLane:   map[place][]*key{},
 		crowds:   map[place]*crowds{},
@@ -84,13 +88,24 @@ func New(o Options) *Book {
 		routes:   map[route.ID]*account{},
 		sources:  map[string]*source{},
 		troubled: map[place]int64{},
+		belated:  map[place]int64{},
 	}
 }
 
-// SetLanes says which lanes there are, so that each key counts in the lane that serves it, and how young an unanswered
-// message of a class may be without counting as silence. Cohorts are kept.
-func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Duration) {
-	b.lanes, b.waits = lanes, deadlines
+// Terms are what a class asks of its messages.
+type Terms struct {
+	Deadline time.Duration // how young an unanswered message may be without counting as silence
+	Within   time.Duration // in which a message should arrive; 0 is not said
+}
+
+// SetLanes says which lanes there are, so that each key counts in the lane that serves it, and what their classes ask.
+// Cohorts are kept.
+func (b *Book) SetLanes(lanes []route.Lane, terms map[route.Class]Terms) {
+	b.lanes, b.terms = lanes, terms
+	for _, v := range b.volumes {
+		v.rows = nil
+		clear(v.index)
+	}
 	b.byLane, b.live, b.serving = map[place][]*key{}, map[route.Lane]*live{}, map[pool]int{}
 	was := b.crowds
 	b.crowds = map[place]*crowds{}
@@ -100,6 +115,7 @@ func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Durat
 		}
 	}
 	for _, k := range b.roll.sorted() {
+		k.terms = b.termsOf(k.id.Class)
 		b.place(k)
 		if k.live {
 			b.enliven(k)
@@ -107,12 +123,12 @@ func (b *Book) SetLanes(lanes []route.Lane, deadlines map[route.Class]time.Durat
 	}
 }
 
-// deadline is how young an unanswered message of a class may be without counting as silence.
-func (b *Book) deadline(c route.Class) time.Duration {
-	if d, ok := b.waits[c]; ok {
-		return d
+// termsOf are what a class asks: its own terms, else those of every class.
+func (b *Book) termsOf(c route.Class) Terms {
+	if t, ok := b.terms[c]; ok {
+		return t
 	}
-	return b.waits[route.AnyClass]
+	return b.terms[route.AnyClass]
 }
 
 // serves is the index of the lane that serves a class and network, or -1 where none does.
@@ -202,6 +218,9 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 	s, l := b.reporter(a, o)
 	switch o.Kind {
 	case route.KindSubmit:
+		if l != nil {
+			l.submits = true
+		}
 		b.submit(a, o, a.clock.submit(s, o.Time, now), now)
 	case route.KindReceipt, route.KindConversion:
 		a.clock.receipt(s, l, o, now)
@@ -299,8 +318,12 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		return
 	}
 	b.stir(k)
+	if field >= fieldDelivered {
+		k.took(tick, age)
+	}
 	if field == fieldConverted {
 		k.learnConversion(age, tick)
+		b.volumeOf(k.id.Class).heard(o.Time)
 		a.proof = true
 	} else {
 		a.proven = true
@@ -334,7 +357,7 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 		b.stats.Overflow++
 		return nil
 	}
-	k = &key{id: id, ring: newRing(tickOf(at))}
+	k = &key{id: id, ring: newRing(tickOf(at)), terms: b.termsOf(id.Class)}
 	b.keys[id] = k
 	b.roll.add(k)
 	a.add(k)

@@ -157,9 +157,9 @@ func TestSharesForget(t *testing.T) {
 
 func TestDeadlinesFallBackToAnyClass(t *testing.T) {
 	b := New(Options{})
-	b.SetLanes(nil, map[route.Class]time.Duration{"otp": time.Second, route.AnyClass: time.Minute})
+	b.SetLanes(nil, map[route.Class]Terms{"otp": {Deadline: time.Second}, route.AnyClass: {Deadline: time.Minute}})
 	for class, want := range map[route.Class]time.Duration{"otp": time.Second, "bulk": time.Minute} {
-		if got := b.deadline(class); got != want {
+		if got := b.termsOf(class).Deadline; got != want {
 			t.Errorf("%s: got %v, want %v", class, got, want)
 		}
 	}

@@ -29,6 +29,9 @@ type cell struct {
 	convDue     float64 // share of the unconverted ones' usual conversions that should be back
 	reach       float64 // sum of n × F of conversions
 	reachSq     float64 // sum of n × F² of conversions
+	promised    float64 // conversions that the delivered receipts promise by now, as they were seen
+
+	timely [horizons]timely
 }
 
 // ladder are the ages, in ticks, at which the windows that are scanned end: every tick for two minutes, in which most
@@ -58,6 +61,7 @@ type filling struct {
 	normal   *normal
 	crowds   *crowds
 	together together
+	timing   *timing // of the key; nil where it has none
 	tally    tally
 	paced    paced // the receipt curve at today's pace
 	exact    paced // the receipt curve as learned
@@ -78,7 +82,11 @@ func (k *key) fill(f *filling, cells []cell, t, cut, refusals int64, wait time.D
 	if n.conversion > 0 {
 		f.convert.of(&n.conversions, 1)
 	}
-	k.ring.tally(&f.tally)
+	edges := 0
+	if f.timing = k.timing; f.timing != nil {
+		edges = f.timing.edge
+	}
+	k.ring.tally(&f.tally, edges)
 	f.ring(&k.ring)
 	for i := range f.cells {
 		f.cells[i].settle()
@@ -132,7 +140,11 @@ func (f *filling) cohort(s int, start, newest, width int64) {
 	c.from = start
 	if !f.tally.none(s) {
 		age := f.judged - start - width
-		f.count(c, s, pacedIndex(age, width), age >= f.silent, start >= f.refusals, f.weigh(start, width))
+		w := f.weigh(start, width)
+		f.count(c, s, pacedIndex(age, width), age >= f.silent, start >= f.refusals, w)
+		if start >= f.refusals {
+			f.time(c, s, start, age, w.arrival)
+		}
 	}
 }
 
@@ -157,12 +169,12 @@ func (f *filling) weigh(start, width int64) (w weights) {
 // count adds the cohort of a slot. Its age stands at an index of the paced shares; silence says whether it is old enough
 // that unanswered messages count, and refusals whether failed ones do.
 func (f *filling) count(c *cell, s, index int, silence, refusals bool, w weights) {
-	delivered, lost, all := f.tally.delivered[s], f.tally.failed[s], f.tally.submitted[s]
-	if !refusals {
-		all, lost = all-min(all, lost), 0
-	}
-	submitted, ended := float64(all), float64(delivered+lost)
+	delivered, lost := f.tally.delivered[s], f.tally.failed[s]
+	submitted, ended := float64(f.tally.submitted[s]), float64(delivered+lost)
 	open := max(0, submitted-ended)
+	if !refusals { // they are answers still, so that what is not answered yet does not look silent
+		submitted, lost = max(0, submitted-float64(lost)), 0
+	}
 	due, exact := float64(f.paced.shares[index]), float64(f.exact.shares[index])
 	c.submitted += submitted
 	c.seenDelivered += float64(delivered)
@@ -181,12 +193,12 @@ func (f *filling) count(c *cell, s, index int, silence, refusals bool, w weights
 		c.dueExact += open * exact * f.normal.arrival
 	}
 	if f.normal.conversion > 0 {
-		f.conversions(c, s, submitted, float64(f.convert.shares[index]), w.conversion)
+		f.conversions(c, s, submitted, float64(f.convert.shares[index]), exact, w.conversion)
 	}
 }
 
 // conversions adds the conversions of a cohort of which a share should be back.
-func (f *filling) conversions(c *cell, s int, submitted, reach, weight float64) {
+func (f *filling) conversions(c *cell, s int, submitted, reach, exact, weight float64) {
 	converted := float64(f.tally.converted[s])
 	rest := max(0, submitted-converted)
 	c.seenConverted += converted
@@ -196,6 +208,9 @@ func (f *filling) conversions(c *cell, s int, submitted, reach, weight float64) 
 	c.convDue += weight * rest * reach * f.normal.conversion
 	c.reach += weight * submitted * reach
 	c.reachSq += weight * submitted * reach * reach
+	if exact > 0 {
+		c.promised += float64(f.tally.delivered[s]) * min(1, reach*f.normal.conversion/(exact*f.normal.delivered))
+	}
 }
 
 // settle turns sums over open messages into means.

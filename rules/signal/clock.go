@@ -19,6 +19,7 @@ type clock struct {
 
 	late      share         // submits that came too late
 	lagging   share         // receipts that came too late
+	tardy     share         // conversions that came too late, as where a batch job reports them
 	early     share         // receipts that are dated before their messages
 	astray    share         // receipts that wait for their message
 	unmatched share         // receipts whose message never came
@@ -44,6 +45,7 @@ type reading struct {
 	cause      string    // why nothing may be judged; "" where something may
 	confused   bool      // what comes in now cannot be dated, so that nothing can be learned from it
 	conversion string    // why conversions may not be judged; "" where they may
+	timing     string    // why nothing can be said of how long receipts take; "" where something can
 }
 
 // read tells the time of the route.
@@ -181,9 +183,12 @@ func (c *clock) judge(at, heard, now time.Time) reading {
 	if cause := c.strays(at, now); cause != "" {
 		return reading{confused: true, cause: cause}
 	}
-	r := reading{at: at.Add(-c.delay(now)), heard: heard, cut: c.cut, cutBy: c.cutBy}
-	if c.muteProof != "" {
+	r := reading{at: at.Add(-c.delay(now)), heard: heard, cut: c.cut, cutBy: c.cutBy, timing: c.apart(now)}
+	switch {
+	case c.muteProof != "":
 		r.conversion = "no conversion since " + c.muteProof + ", which brought conversions, went silent"
+	case c.tardy.above(now, lagMemory, disorderLeft):
+		r.conversion = "conversions arrive more than " + route.Duration(lagAllowed).String() + " late, as from a job that reports them in batches"
 	}
 	return r
 }
@@ -273,9 +278,13 @@ func (c *clock) receipt(s *source, l *link, o *route.Observation, now time.Time)
 		l.receipts = l.receipts || o.Kind == route.KindReceipt
 	}
 	behind := c.behind(s, o.Time)
-	c.lagging.note(now, lagMemory, behind > lagAllowed)
+	if o.Kind == route.KindConversion {
+		c.tardy.note(now, lagMemory, behind > lagAllowed)
+	} else {
+		c.lagging.note(now, lagMemory, behind > lagAllowed)
+	}
 	c.early.note(now, lagMemory, o.Submitted.Sub(o.Time) > earlyAllowed)
-	if behind > tickSeconds*time.Second {
+	if batch := o.Kind == route.KindConversion && behind > lagAllowed; behind > tickSeconds*time.Second && !batch {
 		c.turn(now)
 		c.lag = max(c.lag, min(behind, lagAllowed))
 	}

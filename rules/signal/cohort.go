@@ -11,6 +11,7 @@ const (
 	fieldFailed           // final failures: receipts that say so, and submits refused by the route's fault
 	fieldThrottled        // submits refused because it was too much at once
 	fieldConverted        // conversions
+	fieldInTime           // receipts that say delivered, no older than what the class allows
 	fieldDelivered        // receipts that say delivered, by age: nine fields from here on
 	fields         = fieldDelivered + len(receiptAges) + 1
 )

@@ -81,7 +81,7 @@ func (m *model) check(t *rapid.T) {
 	}
 	var sums tally
 	if !m.ring.empty() {
-		m.ring.tally(&sums)
+		m.ring.tally(&sums, 0)
 	}
 	for s := range want {
 		got := Counts{}
@@ -315,7 +315,7 @@ func TestTallyAndRecent(t *testing.T) {
 			want[s] = sum
 		}
 		var n tally
-		r.tally(&n)
+		r.tally(&n, 0)
 		for s := range slots {
 			c := want[s]
 			if n.submitted[s] != uint64(c[fieldSubmitted]) || n.failed[s] != uint64(c[fieldFailed]) || n.converted[s] != uint64(c[fieldConverted]) || float64(n.delivered[s]) != c.delivered() {

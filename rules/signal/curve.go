@@ -112,6 +112,12 @@ func (c *curve) integral(age float64) float64 {
 	return sum + (age-from)*share
 }
 
+// mean is the mean share over the ages from..from+width seconds. The curve is not empty.
+func (c *curve) mean(from, width float64) float64 {
+	from = math.Max(from, 0)
+	return (c.integral(from+width) - c.integral(from)) / width
+}
+
 // pacedIndex is where the share of a cohort of width ticks stands whose youngest message is age ticks old. A negative age
 // counts as 0, one beyond the table as its last.
 func pacedIndex(age, width int64) int {
@@ -123,4 +129,21 @@ func pacedIndex(age, width int64) int {
 		return pacedMinute + int(min(age/ticksPerMid, pacedTen-pacedMinute-1))
 	}
 	return pacedTen + int(min(age/ticksPerTen, ringSpan/ticksPerTen+1))
+}
+
+// age is the youngest age, in seconds, by which a share has come; the last knot where it never has. The curve is not
+// empty.
+func (c *curve) age(share float64) float64 {
+	i := sort.Search(len(c.shares), func(i int) bool { return c.shares[i] >= share })
+	if i == len(c.shares) {
+		return c.ages[i-1]
+	}
+	a0, s0 := 0.0, 0.0
+	if i > 0 {
+		a0, s0 = c.ages[i-1], c.shares[i-1]
+	}
+	if !(c.shares[i] > s0) {
+		return c.ages[i]
+	}
+	return a0 + (c.ages[i]-a0)*(share-s0)/(c.shares[i]-s0)
 }

@@ -19,14 +19,21 @@ type subject struct {
 	keys     []*key
 	tracks   []track
 	windows  []sums
+	spans    []since
 	reading  reading
 	tick     int64
 	found    finding
 	loss     conversionFinding
-	cause    string // why delivery cannot be judged
-	summed   int    // number of rungs in sum; 0 for none
-	sum      window // of the rungs that were last asked for
-	troubled int64  // tick of the last judgement, of a route that is out, that found trouble; 0 for none
+	late     lateFinding   // receipts that are not in time
+	outside  lateFinding   // deliveries that are not within what the class allows
+	cut      int64         // first tick whose messages count
+	silent   time.Duration // since the last conversion of the class
+	belated  int64         // as troubled, for receipts that are late
+	row      int           // of the class's volumes
+	cause    string        // why delivery cannot be judged
+	summed   int           // number of rungs in sum; 0 for none
+	sum      window        // of the rungs that were last asked for
+	troubled int64         // tick of the last judgement, of a route that is out, that found trouble; 0 for none
 }
 
 // Judge returns the signals of routes, in the order of the inquiries, by the messages of a scope.
@@ -36,8 +43,13 @@ func (b *Book) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []r
 		b.subjects = append(b.subjects, &subject{})
 	}
 	subjects := b.subjects[:len(asks)]
+	v := b.volumeOf(b.classOf(scope.Lane, asks))
+	v.turn(now)
 	for i, ask := range asks {
-		b.prepare(subjects[i], scope, ask, now)
+		b.prepare(subjects[i], scope, ask, v, now)
+	}
+	for _, s := range subjects {
+		b.settle(s, v)
 	}
 	out := make([]route.Signals, len(asks))
 	for i, s := range subjects {
@@ -47,16 +59,20 @@ func (b *Book) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []r
 			out[i].Second = s.second(scope.Probed())
 		}
 	}
+	for i := range subjects {
+		b.beside(i, subjects, out)
+	}
 	return out
 }
 
 // prepare gathers the cells of a route and scans them.
-func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, now time.Time) {
+func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, v *volumes, now time.Time) {
 	s.ask, s.place, s.account = ask, place{scope.Key(), ask.Route, scope.Wide}, b.account(ask.Route)
 	s.keys = b.keysOf(scope, &ask)
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
-	s.windows, s.tracks = s.windows[:0], s.tracks[:0]
-	s.summed, s.sum = 0, window{}
+	s.late, s.outside = lateFinding{rung: -1}, lateFinding{rung: -1}
+	s.windows, s.tracks, s.spans = s.windows[:0], s.tracks[:0], s.spans[:0]
+	s.summed, s.sum, s.belated = 0, window{}, 0
 	s.reading = s.account.clock.read(now)
 	out := ask.Accused != route.Accused{}
 	if s.reading.cause != "" {
@@ -65,20 +81,40 @@ func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, now tim
 		return
 	}
 	s.tick = tickOf(s.reading.at)
-	s.fill(b, s.cutTick(now), now, out)
+	s.cut = s.cutTick(now)
+	s.silent = s.silence(v)
+	s.fill(b, s.cut, now, out)
 	s.windows = prefixes(s.windows, s.tracks)
 	s.found = scan(s.windows)
+	s.spans = spans(s.spans, s.tracks)
+	s.findLate()
 	if s.reading.conversion == "" && !s.convertible() {
 		s.reading.conversion = "no conversion has come back on the route yet"
 	}
 	if s.reading.conversion == "" {
 		s.loss = scanConversions(s.tracks)
+		s.row = v.row(ask.Route)
+		if !scope.Wide && scope.Network == "" { // each message once
+			s.weigh(v)
+		}
 	}
+}
+
+// settle doubts the conversions of a route, once those of the others are known, and notes what is wrong with it.
+func (b *Book) settle(s *subject, v *volumes) {
+	if s.reading.cause != "" {
+		return
+	}
+	if s.reading.conversion == "" {
+		s.doubt(s.odd(v))
+	}
+	out := s.ask.Accused != route.Accused{}
 	s.accuse(out)
 	if out {
 		b.remember(s, s.place)
 	} else {
 		delete(b.troubled, s.place)
+		delete(b.belated, s.place)
 	}
 }
 
@@ -124,6 +160,10 @@ func (b *Book) remember(s *subject, p place) {
 		b.troubled[p] = max(b.troubled[p], s.tick-s.loss.calm)
 	}
 	s.troubled = min(b.troubled[p], s.tick)
+	if s.late.evidence >= peaceNats && s.ask.Accused.Latency > 0 {
+		b.belated[p] = max(b.belated[p], s.tick-s.late.calm)
+	}
+	s.belated = min(b.belated[p], s.tick)
 }
 
 // fill makes the tracks of all keys that have a baseline.
@@ -142,7 +182,14 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 		s.tracks = s.tracks[:n+1]
 		t := &s.tracks[n]
 		t.normal = k.normal
-		t.cells = k.fill(&b.filling, t.cells, s.tick, cut, refusals, s.deadline(b, k))
+		wait := s.deadline(k)
+		k.aim(wait)
+		t.timing, t.aims = k.timing, nil
+		if t.timing != nil {
+			t.aims = &t.timing.horizons
+		}
+		t.cells = k.fill(&b.filling, t.cells, s.tick, cut, refusals, wait)
+		t.since = b.filling.convertsSince(k, s.tick, int64(s.silent/Tick))
 		n++
 	}
 	switch {
@@ -155,11 +202,11 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 
 // deadline is how young an unanswered message of the key may be without counting as silence. Where no receipt has ever
 // come back on the route, nobody knows whether it brings any: silence says nothing then.
-func (s *subject) deadline(b *Book, k *key) time.Duration {
+func (s *subject) deadline(k *key) time.Duration {
 	if k.normal.source != own && !s.account.proven {
 		return math.MaxInt64
 	}
-	return b.deadline(k.id.Class)
+	return k.terms.Deadline
 }
 
 func (s *subject) coldCause() string {
@@ -208,7 +255,9 @@ func (s *subject) startOf(rung int) int64 {
 }
 
 // accusing reports whether there is enough evidence to ask peers and other channels about it.
-func (s *subject) accusing() bool { return s.found.evidence >= 1 || s.loss.evidence >= 1 }
+func (s *subject) accusing() bool {
+	return s.found.evidence >= 1 || s.loss.evidence >= 1 || s.late.evidence >= lateSuspected
+}
 
 // suspect is the state that the worst window points to.
 func (s *subject) suspect() route.Accused {
@@ -223,6 +272,7 @@ func (s *subject) suspect() route.Accused {
 			a.Delivered = clamp(w.delivered/math.Max(w.delivered+w.failed, 1), 0.01, 0.97*w.status())
 		}
 	}
+	a.Latency = s.lateSuspect()
 	if s.loss.evidence >= 1 {
 		a.Conversion = s.loss.share
 	}

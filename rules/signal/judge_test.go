@@ -107,13 +107,15 @@ func TestAPauseOfReceiptsIsSilence(t *testing.T) {
 }
 
 func TestFakeReceiptsAreFoundByConversions(t *testing.T) {
-	s := traffic{rate: 2, to: 20 * time.Minute, health: onset(15*time.Minute, health{delivered: .97, converted: .01}), source: "node", seed: 3, converts: true}
+	s := traffic{rate: 2, to: 20 * time.Minute, health: onset(15*time.Minute, health{delivered: .97, converted: .05}), source: "node", seed: 3, converts: true}
 	var last route.Signals
 	play(newBook(), merged(s.tells(), s.events(), beats("node", 0, s.to)), ask("acme"), s.to, func(at time.Duration, s []route.Signals) {
 		if at < 15*time.Minute && s[0].Conversion.Evidence >= enough {
 			t.Fatalf("got %.1f nats while conversions were normal", s[0].Conversion.Evidence)
 		}
-		last = s[0]
+		if s[0].Conversion.Known { // while none comes at all, it may be their feed
+			last = s[0]
+		}
 	})
 	if c := last.Conversion; c.Evidence < enough || c.High > .4 || c.Baseline < .7 || last.Delivery.Evidence >= enough {
 		t.Errorf("got %+v, delivery %+v", c, last.Delivery)
@@ -194,7 +196,7 @@ func TestSilenceWaitsForTheDeadline(t *testing.T) {
 	hole := traffic{rate: 5, to: 20 * time.Minute, health: onset(10*time.Minute, health{delivered: -1, failed: -1}), source: "node", seed: 2}
 	for class, deadline := range map[route.Class]time.Duration{"otp": 5 * time.Minute, route.AnyClass: 5 * time.Minute} {
 		b := New(Options{})
-		b.SetLanes([]route.Lane{testLane}, map[route.Class]time.Duration{class: deadline})
+		b.SetLanes([]route.Lane{testLane}, map[route.Class]Terms{class: {Deadline: deadline}})
 		found := time.Duration(0)
 		play(b, merged(hole.tells(), hole.events(), beats("node", 0, hole.to)), ask("acme"), hole.to, func(at time.Duration, s []route.Signals) {
 			if found == 0 && s[0].Delivery.Evidence >= enough {
@@ -379,7 +381,7 @@ func TestRingsMerge(t *testing.T) {
 	for _, k := range []*key{a, w} {
 		k.normal, k.factor, k.crowds = testNormal(), 1.1, w.crowds
 	}
-	got, want := []track{{a.fill(&filling{}, nil, head, 0, 0, 0), a.normal}}, []track{{w.fill(&filling{}, nil, head, 0, 0, 0), w.normal}}
+	got, want := []track{{cells: a.fill(&filling{}, nil, head, 0, 0, 0), normal: a.normal}}, []track{{cells: w.fill(&filling{}, nil, head, 0, 0, 0), normal: w.normal}}
 	if !reflect.DeepEqual(got[0].cells, want[0].cells) {
 		t.Error("the cells of the sum are not those of the whole")
 	}

@@ -17,27 +17,29 @@ type key struct {
 	crowds  *crowds   // of its place
 	arrived *arrivals // nil while it has too few messages
 	answers answers
-	suspect spans   // when it was suspect or out; what was sent then is not learned
-	lasting spans   // when it was out, or in trouble for longer than a campaign is; nor is how messages go together
-	trouble span    // the newest trouble while it was not out
-	normal  *normal // nil while it is cold
-	factor  float64 // today's pace: how much slower than normal its receipts may be
-	stamp   int64   // minute that normal and factor were made in; 0 where they are to be made anew
-	live    bool    // its lane knows that it has messages
-	changed bool    // its baseline has, since the last Changed
+	suspect stretches // when it was suspect or out; what was sent then is not learned
+	lasting stretches // when it was out, or in trouble for longer than a campaign is; nor is how messages go together
+	trouble span      // the newest trouble while it was not out
+	normal  *normal   // nil while it is cold
+	terms   Terms     // of its class
+	timing  *timing   // how long its receipts take; nil until one came or it is judged
+	factor  float64   // today's pace: how much slower than normal its receipts may be
+	stamp   int64     // minute that normal and factor were made in; 0 where they are to be made anew
+	live    bool      // its lane knows that it has messages
+	changed bool      // its baseline has, since the last Changed
 }
 
 // span is a stretch of ticks, both ends in it.
 type span struct{ from, to int64 }
 
-// spans are some of them, newest last. As those that lie within ten minutes of each other are one, so many of them reach
+// stretches are some spans, newest last. As those that lie within ten minutes of each other are one, so many of them reach
 // back further than what may still be learned.
-type spans []span
+type stretches []span
 
 const maxSpans = 8
 
-// hold reports whether one of the spans has some of the ticks from..to.
-func (s spans) hold(from, to int64) bool {
+// hold reports whether one of the stretches has some of the ticks from..to.
+func (s stretches) hold(from, to int64) bool {
 	for _, x := range s {
 		if from <= x.to && to >= x.from {
 			return true
@@ -47,7 +49,7 @@ func (s spans) hold(from, to int64) bool {
 }
 
 // add adds the ticks from..to, extending the last span where they touch.
-func (s *spans) add(from, to int64) {
+func (s *stretches) add(from, to int64) {
 	if n := len(*s); n > 0 {
 		if last := &(*s)[n-1]; from <= last.to+ticksPerTen {
 			last.from, last.to = min(last.from, from), max(last.to, to)
@@ -84,7 +86,7 @@ func (k *key) advance(b *Book, tick int64) {
 // set back since: nothing in it can be dated.
 func (k *key) reach(b *Book, tick int64) {
 	if k.ring.head-tick >= fineSlots {
-		k.ring, k.answers, k.suspect, k.lasting, k.trouble = newRing(tick), answers{}, nil, nil, span{}
+		k.ring, k.answers, k.suspect, k.lasting, k.trouble, k.timing = newRing(tick), answers{}, nil, nil, span{}, nil
 	}
 	k.advance(b, tick)
 }

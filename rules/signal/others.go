@@ -9,7 +9,7 @@ import (
 // peersOf asks the lane's other routes about the window in which s looks worst.
 func peersOf(s *subject, subjects []*subject) []route.Peer {
 	peers := make([]route.Peer, 0, len(subjects)-1)
-	q := s.question()
+	q := s.charge()
 	for _, other := range subjects {
 		if other != s {
 			peers = append(peers, other.peer(&q))
@@ -18,21 +18,27 @@ func peersOf(s *subject, subjects []*subject) []route.Peer {
 	return peers
 }
 
-// question is what a lane's other routes are asked about the one that is accused. It is made once for all of them.
-type question struct {
+// charge is what a lane's other routes are asked about the one that is accused. It is made once for all of them.
+type charge struct {
 	state    route.Accused
 	trouble  accusation
 	from     int64 // first tick of the window that accuses it, of receipts and of conversions
 	fromLoss int64
+	fromLate int64 // the same of receipts that are late, and their horizon
+	horizon  int
 }
 
-func (s *subject) question() question {
+func (s *subject) charge() charge {
 	state := s.suspect()
-	return question{state, accuse(state), s.startOf(max(0, s.found.rung)), s.startOf(max(0, s.loss.rung))} // a window of -1 is not asked about
+	c := charge{state: state, trouble: accuse(state), from: s.startOf(max(0, s.found.rung)), fromLoss: s.startOf(max(0, s.loss.rung))} // a window of -1 is not asked about
+	if state.Latency > 0 {
+		c.fromLate, c.horizon = s.spans[s.late.rung].from, s.late.horizon
+	}
+	return c
 }
 
 // peer asks the route about the trouble of the accused, on the messages of the same time.
-func (s *subject) peer(q *question) route.Peer {
+func (s *subject) peer(q *charge) route.Peer {
 	p := route.Peer{Route: s.ask.Route}
 	if s.cause != "" {
 		return p
@@ -42,6 +48,10 @@ func (s *subject) peer(q *question) route.Peer {
 			p.Known = p.Known || c.submitted > 0
 			p.Delivery += q.trouble.against(c, n, c.due)
 		})
+	}
+	if q.state.Latency > 0 {
+		s.each(q.fromLate, func(c *cell, _ *normal) { p.Known = p.Known || c.submitted > 0 })
+		p.Latency = s.lateAgainst(q.fromLate, q.horizon, q.state.Latency)
 	}
 	if q.state.Conversion > 0 && s.reading.conversion == "" {
 		s.each(q.fromLoss, func(c *cell, n *normal) {
@@ -69,12 +79,16 @@ func (s *subject) each(from int64, do func(*cell, *normal)) {
 
 // second asks the channels other than receipts about the window in which the receipts look worst.
 func (s *subject) second(lane route.Lane) route.Second {
-	if s.found.rung < 0 {
+	rung := s.found.rung
+	if rung < 0 {
+		rung = s.late.rung
+	}
+	if rung < 0 {
 		return route.Second{}
 	}
 	var out route.Second
 	out.Path = s.path()
-	out.ProbesOK, out.ProbesFailed = s.account.since(lane, timeOf(s.startOf(s.found.rung)))
+	out.ProbesOK, out.ProbesFailed = s.account.since(lane, timeOf(s.startOf(rung)))
 	if !converting(s.tracks) || s.reading.conversion != "" {
 		return out
 	}
@@ -85,8 +99,8 @@ func (s *subject) second(lane route.Lane) route.Second {
 		if t.normal.conversion <= 0 {
 			continue
 		}
-		for rung := range min(s.found.rung+1, len(t.cells)) {
-			out.Conversion += conversionRatio(&t.cells[rung], share, 1)
+		for i := range min(rung+1, len(t.cells)) {
+			out.Conversion += conversionRatio(&t.cells[i], share, 1)
 		}
 	}
 	return out
@@ -98,6 +112,8 @@ func (s *subject) lostShare() float64 {
 	share := 1.0
 	if a.Arrival > 0 {
 		share *= a.Arrival
+	} else if s.found.rung < 0 && a.Latency > 0 {
+		share *= a.Latency
 	}
 	if a.Delivered > 0 {
 		share *= a.Delivered / math.Max(s.windows[s.found.rung].status(), 1e-9)

@@ -105,8 +105,11 @@ const newestReceipts = 3
 // silence says. Nor may the newest ticks say otherwise: a carrier that sends receipts in batches may have sent one when
 // the window had just begun. It is 0 where nothing can be said, as where the window is long.
 func (s *subject) path() float64 {
+	if s.found.silence < suspectNats {
+		return 0
+	}
 	from := s.startOf(s.found.rung)
-	if s.found.silence < suspectNats || s.tick-from > arrivalTicks || ceilTick(s.reading.cut) > from-fineSlots/2 {
+	if s.tick-from > arrivalTicks || ceilTick(s.reading.cut) > from-fineSlots/2 {
 		return 0
 	}
 	share := s.suspect().Arrival

@@ -39,6 +39,9 @@ const (
 type track struct {
 	cells  []cell
 	normal *normal
+	timing *timing            // nil where there are no messages
+	aims   *[horizons]horizon // its horizons; nil too
+	since  float64            // conversions due since the last one of the class
 }
 
 // sums are what a window holds, over all keys of a place.

@@ -69,9 +69,9 @@ func TestScanEqualsTheFormula(t *testing.T) {
 	a, b := testNormal(), testNormal()
 	b.status *= .97
 	rapid.Check(t, func(t *rapid.T) {
-		tracks := []track{{anyCells(t, a, rapid.IntRange(1, rungs).Draw(t, "rungs")), a}}
+		tracks := []track{{cells: anyCells(t, a, rapid.IntRange(1, rungs).Draw(t, "rungs")), normal: a}}
 		if rapid.Bool().Draw(t, "two keys") {
-			tracks = append(tracks, track{anyCells(t, b, rapid.IntRange(1, rungs).Draw(t, "rungs")), b})
+			tracks = append(tracks, track{cells: anyCells(t, b, rapid.IntRange(1, rungs).Draw(t, "rungs")), normal: b})
 		}
 		windows := prefixes(nil, tracks)
 		best := 0.0

@@ -20,11 +20,14 @@ func (s *subject) signals(into *route.Signals, scope route.Scope, now time.Time)
 	into.Lane, into.Route, into.At = scope.Key(), s.ask.Route, now
 	into.Probes = s.account.probeSignals(scope.Probed(), now)
 	s.delivery(&into.Delivery, q)
+	s.within(&into.Within, q)
+	s.latency(&into.Latency, q)
 	into.Conversion = s.conversion(q)
 	into.Submit = submits(s.keys, s.reading.heard, route.Quality{Known: s.reading.cause == "", Cause: s.reading.cause, Age: q.Age})
 	into.Open = s.open(q)
 	into.Rate = s.rate()
 	into.Suspect = s.suspect()
+	score(&into.Score, into)
 }
 
 // lastHeard is how far the route's sources have got on their own clock.

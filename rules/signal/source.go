@@ -20,6 +20,7 @@ type source struct {
 	watermark time.Time
 	moved     time.Time
 	resumed   time.Time // its watermark when it came back from the last silence
+	offset    offset    // of its clock to ours
 }
 
 // heard notes an event or heartbeat of the source.
@@ -30,6 +31,10 @@ func (s *source) heard(at, now time.Time) {
 	}
 	if setBack || at.After(s.watermark) {
 		s.watermark, s.moved = at, now
+		if setBack {
+			s.offset = offset{}
+		}
+		s.offset.note(at, now)
 	}
 }
 
@@ -40,6 +45,7 @@ type link struct {
 	name        string
 	source      *source
 	counted     bool // it counted towards the route's clock at the last reading
+	submits     bool // it has told of submits
 	receipts    bool // it has brought receipts
 	conversions bool // it has brought conversions
 }

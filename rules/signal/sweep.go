@@ -70,6 +70,7 @@ func (b *Book) shed(k *key, now time.Time) {
 	b.still(k)
 	k.arrived = nil
 	k.crowds.forget(tickOf(now))
+	k.timing = nil
 	if n := len(k.suspect); n > 0 && now.Sub(timeOf(k.suspect[n-1].to)) > keysAfter {
 		k.suspect = nil
 	}

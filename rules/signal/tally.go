@@ -1,24 +1,32 @@
 package signal
 
 // tally is what of all cohorts of a ring is judged, slot by slot.
-type tally struct{ submitted, delivered, failed, converted [slots]uint64 }
+type tally struct {
+	submitted, delivered, failed, converted [slots]uint64
+	early                                   [slots]uint64 // delivered within the first edges of receiptAges that were asked for
+	inTime                                  [slots]uint64 // delivered within what the class allows
+}
 
-// tally sums up a ring that is not empty.
-func (r *ring) tally(t *tally) {
+// tally sums up a ring that is not empty; edges is how many of receiptAges are early.
+func (r *ring) tally(t *tally, edges int) {
 	*t = tally{}
 	c := r.cohorts
-	t.part(&c.fine, 0, midOffset)
-	t.part(&c.mid, midOffset, coarseOffset)
-	t.part(&c.coarse, coarseOffset, slots)
+	t.part(&c.fine, 0, midOffset, edges)
+	t.part(&c.mid, midOffset, coarseOffset, edges)
+	t.part(&c.coarse, coarseOffset, slots, edges)
 }
 
 // part sums up the slots from..to.
-func (t *tally) part(c *columns, from, to int) {
+func (t *tally) part(c *columns, from, to, edges int) {
 	c.add(t.submitted[from:to], fieldSubmitted)
 	c.add(t.failed[from:to], fieldFailed)
 	c.add(t.converted[from:to], fieldConverted)
+	c.add(t.inTime[from:to], fieldInTime)
 	for field := fieldDelivered; field < fields; field++ {
 		c.add(t.delivered[from:to], field)
+	}
+	for field := fieldDelivered; field < fieldDelivered+edges; field++ {
+		c.add(t.early[from:to], field)
 	}
 }
 

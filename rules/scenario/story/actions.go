@@ -1,7 +1,6 @@
 package story
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,14 +61,19 @@ func (t *traffic) check(l *line, p *policy.Policy) {
 
 // text is the names of the line, as something that there is.
 func (l *line) text() string {
+	if len(l.names) == 0 {
+		return "nothing"
+	}
+	return quote(strings.Join(l.written(), " "))
+}
+
+// written is the names of the line.
+func (l *line) written() []string {
 	var out []string
 	for _, x := range l.names {
 		out = append(out, x.text)
 	}
-	if out == nil {
-		return "nothing"
-	}
-	return quote(strings.Join(out, " "))
+	return out
 }
 
 func (t *traffic) run(l *line, p *player) {
@@ -237,46 +241,3 @@ func orElse(d, otherwise time.Duration) time.Duration {
 	}
 	return d
 }
-
-// order is what an operator does.
-type order struct {
-	verb  string
-	lasts time.Duration // 0 is until it is released
-	by    string
-	why   string
-}
-
-// readOrder reads "pin acme-uk otp GB for 1h by eve because the carrier asked for it".
-func (l *line) readOrder(w *words) action {
-	o := &order{verb: w.next().text, by: "story"}
-	for x := w.peek(); x != "" && x != "for" && x != "by" && x != "because"; x = w.peek() {
-		if l.names = append(l.names, w.next()); len(l.names) > 3 {
-			w.wrong(l.names[3], "for, by or because after a route, a class and a network", "for", "by", "because")
-		}
-	}
-	if w.take("for") {
-		o.lasts = w.duration(time.Second, longest)
-	}
-	if w.take("by") {
-		if x := w.next(); x.text == "" {
-			w.wrong(x, "a name")
-		} else {
-			o.by = x.text
-		}
-	}
-	if w.take("because") {
-		for w.peek() != "" {
-			o.why = strings.TrimSpace(o.why + " " + w.next().text)
-		}
-		if o.why == "" {
-			w.wrong(w.next(), "a reason")
-		}
-	}
-	return o
-}
-
-func (o *order) check(l *line, _ *policy.Policy) {
-	l.say("%s", fmt.Sprintf("want a line without operators; %q is not supported by this version", o.verb))
-}
-
-func (o *order) run(*line, *player) {}

@@ -29,7 +29,9 @@ func (f *File) Play(t *Test, p *policy.Policy) Result {
 		normal: map[route.Key]scenario.Health{}, health: map[route.Key]scenario.Health{}, patterns: map[prober]*pattern{},
 	}
 	player.sim = scenario.NewSim(p, scenario.SimOptions{Seed: t.Seed, Start: f.Start, Mode: t.Mode, Emit: player.emit})
-	player.sim.Engine().Force = player.force
+	if len(t.series) > 0 {
+		player.sim.Engine().Source = &forced{player.sim.Engine().Book, player}
+	}
 	player.play()
 	r := Result{Test: t.Name, Line: t.Line, Start: f.Start, Failures: player.failures, Decisions: player.decisions}
 	if r.Failures == nil {
@@ -226,7 +228,32 @@ func (p *player) tellResult(id prober) {
 // probeLatency is how long the probes take whose results stories tell.
 const probeLatency = 80 * time.Millisecond
 
-// force is what the engine asks before it decides on signals.
+// forced is a book whose signals the series of a story change before they are decided on.
+type forced struct {
+	*signal.Book
+	player *player
+}
+
+// Judge is that of the book, but for what the series say.
+func (f *forced) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []route.Signals {
+	all := f.Book.Judge(scope, asks, now)
+	for i := range all {
+		f.player.force(&all[i])
+	}
+	return all
+}
+
+// Live are the routes that the book tells of, and those of the series.
+func (f *forced) Live(lane route.Lane) []route.ID {
+	ids := slices.Clone(f.Book.Live(lane))
+	for i := range f.player.test.series {
+		ids = append(ids, f.player.test.series[i].where.route)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// force makes the signals of a route what the series say.
 func (p *player) force(x *route.Signals) {
 	for i := range p.test.series {
 		s := &p.test.series[i]
