@@ -164,7 +164,7 @@ func TestTheSameSeedGivesTheSameWorld(t *testing.T) {
 		return encode(w.decisions) + encode(w.tables) + encode(w.Totals("a")) + encode(w.Totals("b"))
 	}
 	for _, seed := range []uint64{0, 1, 2} {
-		if run(seed) != run(seed) {
+		if first, second := run(seed), run(seed); first != second {
 			t.Errorf("seed %d: got two worlds", seed)
 		}
 	}
