@@ -41,29 +41,40 @@ func Adopt(p *policy.Policy, w route.World, last *route.Table, now time.Time) Ou
 }
 
 // adoptLane is the state of the policy's lane at index i. A lane that is new takes over what is remembered of its routes
-// where its messages went before.
+// where its messages went before, and one that takes over the messages of an MCC-MNC what its lane remembered.
 func adoptLane(p *policy.Policy, i int, w *route.World) route.LaneState {
 	l := &p.Lanes[i]
 	next := route.LaneState{Lane: l.Lane}
 	was := w.Lane(l.Lane)
-	if was == nil {
-		if from := servedBy(w, l.Lane); from != nil {
-			next.Routes = inherit(l, from)
-		}
-		return next
+	if was != nil {
+		next.Changes, next.Routes = was.Changes, stay(l, was.Routes)
+	} else if was = servedBy(w, l.Lane); was != nil {
+		next.Routes = inherit(l, was)
 	}
-	next.Changes, next.Routes = was.Changes, stay(l, was.Routes)
-	keys := p.LaneKeys()
-	for k := range was.Networks {
-		on := &was.Networks[k]
-		if route.Find(keys, l.Class, on.Network) != i {
-			continue // it has a lane of its own now
-		}
-		if routes := stay(l, on.Routes); routes != nil {
-			next.Networks = append(next.Networks, route.NetworkState{Network: on.Network, Routes: routes})
+	var networks []route.NetworkState
+	if was != nil {
+		networks = append(networks, was.Networks...)
+	}
+	for k := range w.Lanes {
+		if gone := &w.Lanes[k]; gone.Lane.Class == l.Class && p.Lane(gone.Lane) == nil {
+			networks = append(append(networks, gone.Networks...), route.NetworkState{Network: gone.Lane.Network, Routes: gone.Routes})
 		}
 	}
+	next.Networks = within(p, l, networks)
 	return next
+}
+
+// within are those of the networks that a lane serves among others, each once, with the routes that it has.
+func within(p *policy.Policy, l *policy.Lane, networks []route.NetworkState) []route.NetworkState {
+	var out []route.NetworkState
+	for _, on := range networks {
+		routes := stay(l, on.Routes)
+		at, there := slices.BinarySearchFunc(out, on.Network, func(s route.NetworkState, n route.Network) int { return cmp.Compare(s.Network, n) })
+		if routes != nil && !there && isWithin(p, l, on.Network) {
+			out = slices.Insert(out, at, route.NetworkState{Network: on.Network, Routes: routes})
+		}
+	}
+	return out
 }
 
 // servedBy is the lane that the messages of a new one went by, or nil.

@@ -147,8 +147,21 @@ func (l *lane) holding(i int) bool {
 	return h != nil && h.Seen.Equal(l.now)
 }
 
+// where says where route i is and why: first what an operator or the policy says, then what rules did.
 func (l *lane) where(i int) string {
-	s := &l.states[i]
+	s, at := &l.states[i], l.standing(i)
+	said := ""
+	if at.by != "" {
+		said = at.by + "; "
+	}
+	if l.within != nil && at.state != nil && at.state != s && at.phase != route.Active {
+		return said + strings.Replace(l.within.moves(at.state), " since ", " in the lane since ", 1)
+	}
+	return said + l.moves(s)
+}
+
+// moves says where rules have led a route.
+func (l *lane) moves(s *route.State) string {
 	switch {
 	case s.Phase == route.Active && s.Since.IsZero():
 		return "active since the policy was loaded; no rule has moved it"
@@ -163,11 +176,13 @@ func (l *lane) where(i int) string {
 // next says what has to happen for route i to move.
 func (l *lane) next(i int) string {
 	s := &l.states[i]
-	switch {
+	switch at := l.standing(i); {
 	case l.holding(i):
 		return fmt.Sprintf("%s asks for it to be %s, which %s holds: %s; what frees it: %s", s.Hold.Rule, moved(change{verdict: s.Hold.Verdict}), s.Hold.Guard, s.Hold.Why, s.Hold.Frees)
 	case s.ProposedBy != "":
 		return fmt.Sprintf("a person may approve the proposal %s until %s", s.Proposal, l.clock(s.ExpiresAt))
+	case at.phase != route.Active && s.Phase == route.Active:
+		return "it comes back with the lane"
 	case s.Phase == route.Active:
 		return l.nextActive(i)
 	}

@@ -88,15 +88,13 @@ func (r *round) carriers(pl *policy.Lane, state *route.LaneState) []route.ID {
 	return out
 }
 
-// networksToJudge are the networks of the lane that rules judge apart, and those where something is remembered.
+// networksToJudge are the networks of the lane that rules judge apart, and those where something is remembered or ordered.
 func (f *family) networksToJudge(rules []*policy.Rule) []route.Network {
 	var out []route.Network
 	if slices.ContainsFunc(rules, perNetwork) {
 		out = f.source.Networks(f.policy.Lane)
 	}
-	for i := range f.from.Networks {
-		out = append(out, f.from.Networks[i].Network)
-	}
+	out = append(out, apart(f.round.policy, f.policy, f.from, f.overrides)...)
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -208,6 +208,7 @@ func (l *lane) settle(c change) route.GuardResult {
 
 // inFlight lets one change at a time into a lane: none beside another of the same round, and no second route onto its
 // way back while a first is on it. A route may be demoted while another comes back: the lane must not wait for a ramp.
+// One that is on its way back on a network, but out in the lane, gets nothing of it there: nobody waits for that.
 func (l *lane) inFlight(c change) route.GuardResult {
 	if l.changed != "" {
 		return holdsBack("the next round", "%s has just changed", l.changed)
@@ -215,7 +216,7 @@ func (l *lane) inFlight(c change) route.GuardResult {
 	for _, r := range l.rows() {
 		for i := range r.states {
 			s := &r.states[i]
-			if (r != l || i != c.index) && s.Phase == route.Recovering && c.verdict == route.VerdictPromote {
+			if s.Route != l.states[c.index].Route && s.Phase == route.Recovering && r.phase(i) == route.Recovering && c.verdict == route.VerdictPromote {
 				return holdsBack(string(s.Route)+" becoming active or demoted", "%s is on its way back%s", s.Route, l.onNetwork(r))
 			}
 		}

@@ -143,18 +143,28 @@ func (l *lane) state(id route.ID) *route.State {
 
 // row is how the routes of the lane stand now, in the order of the policy; with a change, how they would after it.
 func (l *lane) row(c *change) []standing {
-	out := row(l.round.policy, l.policy, l.key, l.covered, l.remembers)
-	if c == nil {
-		return out
+	of := remembered(l.remembers)
+	if c != nil {
+		after := l.states[c.index]
+		after.Phase, after.Step = c.to, c.step
+		of = l.remembersWith(&after)
 	}
-	for i := range out {
-		if s := &out[i]; s.id == l.states[c.index].Route {
-			after := l.states[c.index]
-			after.Phase, after.Step = c.to, c.step
-			s.phase, s.state = c.to, &after
+	return row(l.round.policy, l.policy, l.key, l.covered, of)
+}
+
+// remembersWith is what the round remembers, with another state of one route here.
+func (l *lane) remembersWith(after *route.State) remembered {
+	return func(id route.ID) (inLane, onNetwork *route.State) {
+		inLane, onNetwork = l.remembers(id)
+		switch {
+		case id != after.Route:
+		case l.within != nil:
+			onNetwork = after
+		default:
+			inLane = after
 		}
+		return inLane, onNetwork
 	}
-	return out
 }
 
 // standing is how route i stands in the lane now.
@@ -162,14 +172,15 @@ func (l *lane) standing(i int) standing {
 	return stands(l.round.policy, l.key, l.covered, l.remembers, l.states[i].Route)
 }
 
-// phase is where route i stands: on a network, where its lane has it while that is not active.
+// phase is where route i stands: on a network, where its lane has it while that is further out.
 func (l *lane) phase(i int) route.Phase {
+	s := &l.states[i]
 	if l.within != nil {
-		if k := l.within.index(l.states[i].Route); k >= 0 && l.within.states[k].Phase != route.Active {
-			return l.within.states[k].Phase
+		if lane := l.within.state(s.Route); lane != nil && !further(s, lane) {
+			return lane.Phase
 		}
 	}
-	return l.states[i].Phase
+	return s.Phase
 }
 
 // calm ends what has not been asked for on route i for a while, and forgets relapses after long peace.

@@ -211,15 +211,20 @@ func (r *round) endOverrides(w *route.World) []route.Override {
 
 func (r *round) over(o route.Override) bool { return !o.Until.IsZero() && !r.now.Before(o.Until) }
 
-// ordered are the operators' orders that hold a change.
+// ordered are the operators' orders that hold a change: one about a network of the lane holds the lane's, which would move
+// the route there too.
 func (l *lane) ordered(c change) []route.GuardResult {
 	var out []route.GuardResult
-	for i := range l.covered {
-		switch o := &l.covered[i]; {
-		case o.Kind == route.Pin && o.Route == l.states[c.index].Route:
-			out = append(out, route.GuardResult{Guard: guardPinned, Result: hold, Why: "it is " + o.Text(stamp), Frees: "the end of the pin"})
-		case o.Kind == route.Freeze && policy.Freeze(o.Changes).Holds(c.verdict):
-			out = append(out, route.GuardResult{Guard: guardFrozen, Result: hold, Why: "the lane's " + o.Changes + " are " + o.Text(stamp), Frees: "the end of the freeze"})
+	for _, r := range l.affected() {
+		for i := range r.covered {
+			o, on := &r.covered[i], l.onNetwork(r)
+			switch {
+			case r != l && o.Covers(l.key): // asked in the lane
+			case o.Kind == route.Pin && o.Route == l.states[c.index].Route:
+				out = append(out, route.GuardResult{Guard: guardPinned, Result: hold, Why: "it is" + on + " " + o.Text(stamp), Frees: "the end of the pin"})
+			case o.Kind == route.Freeze && policy.Freeze(o.Changes).Holds(c.verdict):
+				out = append(out, route.GuardResult{Guard: guardFrozen, Result: hold, Why: "the lane's " + o.Changes + on + " are " + o.Text(stamp), Frees: "the end of the freeze"})
+			}
 		}
 	}
 	return out
