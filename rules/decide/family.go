@@ -76,7 +76,7 @@ func (r *round) judged(pl *policy.Lane, state *route.LaneState, rules []*policy.
 // carriers are the routes that the table gives a lane's traffic to by right.
 func (r *round) carriers(pl *policy.Lane, state *route.LaneState) []route.ID {
 	var out []route.ID
-	overrides, of := covering(r.overrides, pl.Lane), inWorld(state, "")
+	overrides, of := covering(r.overrides, pl.Lane), inWorld(state, pl.Network)
 	for _, id := range pl.Order {
 		if s := stands(r.policy, pl.Lane, overrides, of, id); !s.usable() || pl.Shares != nil && pl.Shares[id] == 0 {
 			continue

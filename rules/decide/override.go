@@ -97,6 +97,9 @@ func (r *round) checkFreeze(o *route.Override) error {
 }
 
 func (r *round) meant(id route.ID) string {
+	if id == "" {
+		return ""
+	}
 	ids := make([]string, len(r.policy.Routes))
 	for i := range ids {
 		ids[i] = string(r.policy.Routes[i].ID)
@@ -131,31 +134,41 @@ func replaces(o, x *route.Override) bool {
 	return o.Kind == x.Kind && o.Class == x.Class && o.Network == x.Network && o.Route == x.Route
 }
 
-// leaves is what min_active says of the lanes that a drain leaves; nil where it lets it pass.
+// leaves is what min_active says of the lanes, and of their networks, from which a drain takes a route that carries them;
+// nil where it lets it pass. The world has the drain in it already.
 func (r *round) leaves(w route.World, o *route.Override) *Refused {
 	if o.Kind != route.Drain {
 		return nil
 	}
 	least := max(1, r.policy.Guards.MinActive)
-	keys := r.policy.LaneKeys()
-	for _, key := range r.rowsOf(o) {
-		i := route.Find(keys, key.Class, key.Network)
-		state := w.Lane(keys[i])
-		if state == nil {
+	for i := range r.policy.Lanes {
+		pl := &r.policy.Lanes[i]
+		state := w.Lane(pl.Lane)
+		if state == nil || !pl.Has(o.Route) {
 			continue
 		}
-		network := route.Network("")
-		if key != keys[i] {
-			network = key.Network
-		}
-		left := countUsable(row(r.policy, &r.policy.Lanes[i], key, covering(w.Overrides, key), inWorld(state, network)))
-		if left < least {
-			g := holdsBack("another route of the lane becoming active", "%s would stay usable in %s, and at least %d must", count(left, "route"), key, least)
-			g.Guard = guardMinActive
-			return &Refused{g}
+		for _, key := range append([]route.Lane{pl.Lane}, r.apartIn(pl, state, w.Overrides)...) {
+			of := inWorld(state, key.Network)
+			if was := stands(r.policy, key, covering(r.overrides, key), of, o.Route); !o.Covers(key) || !was.usable() {
+				continue
+			}
+			if left := countUsable(row(r.policy, pl, key, covering(w.Overrides, key), of)); left < least {
+				g := holdsBack("another route of the lane becoming active", "%s would stay usable in %s, and at least %d must", count(left, "route"), key, least)
+				g.Guard = guardMinActive
+				return &Refused{g}
+			}
 		}
 	}
 	return nil
+}
+
+// apartIn are the networks of a lane on which something is remembered or ordered.
+func (r *round) apartIn(pl *policy.Lane, state *route.LaneState, overrides []route.Override) []route.Lane {
+	var out []route.Lane
+	for _, n := range apart(r.policy, pl, state, overrides) {
+		out = append(out, route.Lane{Class: pl.Class, Network: n})
+	}
+	return out
 }
 
 // setOrder records an order that comes into force.

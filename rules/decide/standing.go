@@ -34,7 +34,7 @@ type remembered func(route.ID) (lane, network *route.State)
 
 // inWorld is what a lane's state remembers, for the lane or for one network of it.
 func inWorld(l *route.LaneState, network route.Network) remembered {
-	if network == "" {
+	if network == l.Lane.Network {
 		return func(id route.ID) (*route.State, *route.State) { return l.State(id), nil }
 	}
 	return func(id route.ID) (*route.State, *route.State) { return l.State(id), l.On(network, id) }

@@ -25,7 +25,7 @@ func Table(p *policy.Policy, w route.World, now time.Time) route.Table {
 
 // laneRows are the rows of a lane: its own, and those of its networks that differ.
 func laneRows(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.LaneTable {
-	own := row(p, pl, pl.Lane, covering(overrides, pl.Lane), inWorld(l, ""))
+	own := row(p, pl, pl.Lane, covering(overrides, pl.Lane), inWorld(l, pl.Network))
 	rows := []route.LaneTable{laneTable(p, pl, pl.Lane, own)}
 	for _, n := range apart(p, pl, l, overrides) {
 		key := route.Lane{Class: pl.Class, Network: n}
