@@ -50,13 +50,16 @@ func (r *round) family(pl *policy.Lane, state *route.LaneState) *family {
 	return f
 }
 
-// judged are the routes of a lane that there is something to say of, by id: those that messages or probes tell of, those
-// that something is remembered of, those that carry the lane, and all where a rule may move a route that nothing tells of.
+// judged are the routes of a lane that there is something to say of, by id: those that messages or probes tell of (where a
+// rule judges routes by all lanes, messages in any of them), those that something is remembered of, those that carry the lane, and all where a rule may move a route that nothing tells of.
 func (r *round) judged(pl *policy.Lane, state *route.LaneState, rules []*policy.Rule, live []route.ID) []route.ID {
 	var ids []route.ID
 	if slices.ContainsFunc(rules, func(rule *policy.Rule) bool { return rule.Demote.When.SaysOfUnheard() }) {
 		ids = slices.Clone(pl.Order)
 	} else {
+		if slices.ContainsFunc(rules, perRoute) {
+			ids = r.liveAnywhere(pl) // such a rule moves them here too
+		}
 		for _, list := range [][]route.ID{live, r.probed} {
 			for _, id := range list {
 				if pl.Has(id) {
@@ -71,6 +74,22 @@ func (r *round) judged(pl *policy.Lane, state *route.LaneState, rules []*policy.
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
+}
+
+// liveAnywhere are the routes of a lane that have messages in any lane.
+func (r *round) liveAnywhere(pl *policy.Lane) []route.ID {
+	if r.anywhere == nil {
+		r.anywhere = []route.ID{}
+		for i := range r.policy.Lanes {
+			r.anywhere = append(r.anywhere, r.source.Live(r.policy.Lanes[i].Lane)...)
+		}
+		slices.Sort(r.anywhere)
+		r.anywhere = slices.Compact(r.anywhere)
+	}
+	return slices.DeleteFunc(slices.Clone(pl.Order), func(id route.ID) bool {
+		_, there := slices.BinarySearch(r.anywhere, id)
+		return !there
+	})
 }
 
 // carriers are the routes that the table gives a lane's traffic to by right.

@@ -90,6 +90,7 @@ type round struct {
 	source    Source
 	overrides []route.Override
 	probed    []route.ID // routes that probes have told of
+	anywhere  []route.ID // routes that have messages in any lane; nil before somebody asks
 	now       time.Time
 	options   Options
 	rates     map[route.ID]float64 // submits a second over all lanes
