@@ -63,13 +63,13 @@ func (k *key) fill(cells []cell, t, cut, refusals int64, wait time.Duration) []c
 			cells = append(cells, cell{from: start})
 		}
 		cells[rung].from = start
-		n := k.ring.tally(s)
-		if start < refusals {
-			n.submitted, n.failed = n.submitted-min(n.submitted, n.failed), 0
-		}
-		if n != (tally{}) {
+		if n := k.ring.tally(s); n != (tally{}) {
 			age := t - start - width
-			k.count(&cells[rung], n, pacedIndex(age, width), age >= waitTicks)
+			excused := 0.0
+			if start < refusals {
+				excused = float64(n.failed)
+			}
+			k.count(&cells[rung], n, excused, pacedIndex(age, width), age >= waitTicks)
 		}
 		tick = start - 1
 	}
@@ -91,17 +91,18 @@ func slotSpan(s int, tick int64) (start, width int64) {
 }
 
 // count adds a cohort. Its age stands at an index of the paced shares; silence says whether it is old enough that
-// unanswered messages count.
-func (k *key) count(c *cell, n tally, index int, silence bool) {
+// unanswered messages count. Failures that are excused are answers like any others, and say nothing beside.
+func (k *key) count(c *cell, n tally, excused float64, index int, silence bool) {
 	submitted, ended := float64(n.submitted), float64(n.delivered+n.failed)
 	open := max(0, submitted-ended)
 	due, exact := float64(k.paced.shares[index]), float64(k.exact.shares[index])
-	c.submitted += submitted
+	expected := max(0, submitted*exact-excused)
+	c.submitted += max(0, submitted-excused)
 	c.delivered += float64(n.delivered)
-	c.failed += float64(n.failed)
-	c.expected += submitted * exact
-	c.squares += submitted * exact * exact
-	c.mature += ended + open*due
+	c.failed += float64(n.failed) - excused
+	c.expected += expected
+	c.squares += expected * exact
+	c.mature += ended - excused + open*due
 	if silence {
 		c.open += open
 		c.answered += ended
@@ -111,6 +112,9 @@ func (k *key) count(c *cell, n tally, index int, silence bool) {
 	}
 	if k.convert != nil {
 		converted := float64(n.converted)
+		if excused > 0 {
+			submitted = max(converted, float64(n.delivered)) // of the others nobody knows which will fail
+		}
 		reach, rest := float64(k.convert.shares[index]), max(0, submitted-converted)
 		c.converted += converted
 		c.unconverted += rest
