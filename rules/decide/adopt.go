@@ -89,23 +89,46 @@ func servedBy(w *route.World, l route.Lane) *route.LaneState {
 	return nil
 }
 
-// inherit are the states of the routes of a new lane as they were where its messages went: on its network where that was
-// judged apart, else in the lane.
+// inherit are the states of the routes of a new lane as they were where its messages went: in the lane, and on its network
+// where that was judged apart. A proposal stays where it was made.
 func inherit(l *policy.Lane, from *route.LaneState) []route.State {
 	out := stay(l, from.Routes)
+	for i := range out {
+		out[i].Proposal, out[i].ProposedBy, out[i].ProposedTo, out[i].ExpiresAt = "", "", "", time.Time{}
+	}
 	on := from.Network(l.Network)
 	if on == nil {
 		return out
 	}
 	for _, s := range stay(l, on.Routes) {
 		at, there := slices.BinarySearchFunc(out, s.Route, func(x route.State, id route.ID) int { return cmp.Compare(x.Route, id) })
-		switch {
-		case !there:
+		if there {
+			out[at] = merged(&out[at], &s)
+		} else {
 			out = slices.Insert(out, at, s)
-		case out[at].Phase == route.Active:
-			out[at] = s
 		}
 	}
+	return out
+}
+
+// merged is what is left of a route's states in a lane and on a network of it, where both become one: what keeps it out
+// further, and where both do, for as long as either and for the rules of both.
+func merged(lane, network *route.State) route.State {
+	first, second := lane, network
+	if further(network, lane) || farOut(lane.Phase) == 0 {
+		first, second = network, lane
+	}
+	out := clone(first)
+	if farOut(second.Phase) == 0 {
+		return out
+	}
+	out.HoldUntil = later(first.HoldUntil, second.HoldUntil)
+	for _, rule := range second.Rules {
+		if !holds(&out, rule) {
+			out.Rules = append(out.Rules, rule)
+		}
+	}
+	accuse(&out.Accused, second.Accused)
 	return out
 }
 

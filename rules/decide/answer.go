@@ -24,6 +24,7 @@ func Answer(p *policy.Policy, w route.World, seen Seen, a Reply, now time.Time) 
 	if a.Actor == "" {
 		return Outcome{}, fmt.Errorf("actor: want the name of who answers, got nothing")
 	}
+	seen.lanes = p.LaneKeys()
 	r := newRound(p, seen, w, now, Options{})
 	next := w
 	next.Lanes = slices.Clone(w.Lanes)

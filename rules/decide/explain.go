@@ -45,7 +45,7 @@ type ClauseView struct {
 // Explain says why route id is where it is in a lane, or on one network of a lane, from the state and signals of the last
 // round. It returns false where there is no such route in such a lane.
 func Explain(p *policy.Policy, w route.World, seen Seen, key route.Lane, id route.ID) (Explanation, bool) {
-	seen.Also = id
+	seen.Also, seen.lanes = id, p.LaneKeys()
 	r := newRound(p, seen, w, w.At, Options{})
 	families := r.families(w.Lanes)
 	r.rates = rates(families)

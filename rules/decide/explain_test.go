@@ -155,7 +155,7 @@ func contradiction(s *story, e *Explanation, st *route.State) string {
 	switch {
 	case encode(e.State) != encode(st):
 		return "another state"
-	case !strings.HasPrefix(e.Text, begins[st.Phase]):
+	case !strings.Contains(e.Text, begins[st.Phase]):
 		return "another phase"
 	case e.Next == "":
 		return "nothing about what comes next"

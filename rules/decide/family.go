@@ -107,7 +107,7 @@ func (r *round) carriers(pl *policy.Lane, state *route.LaneState) []route.ID {
 	return out
 }
 
-// networksToJudge are the networks of the lane that rules judge apart, and those where something is remembered or ordered.
+// networksToJudge are the networks of the lane that rules judge apart, and those that may have a row of their own.
 func (f *family) networksToJudge(rules []*policy.Rule) []route.Network {
 	var out []route.Network
 	if slices.ContainsFunc(rules, perNetwork) {

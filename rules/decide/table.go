@@ -37,7 +37,7 @@ func laneRows(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides [
 	return rows
 }
 
-// apart are the networks of a lane on which something is remembered or ordered, sorted.
+// apart are the networks of a lane on which something is remembered or ordered, or sender IDs are registered, sorted.
 func apart(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.Network {
 	var out []route.Network
 	for i := range l.Networks {
@@ -46,6 +46,18 @@ func apart(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []ro
 	for i := range overrides {
 		if o := &overrides[i]; (o.Class == pl.Class || o.Class == route.AnyClass) && isWithin(p, pl, o.Network) {
 			out = append(out, o.Network)
+		}
+	}
+	for _, id := range pl.Order {
+		for class, registered := range p.Route(id).Senders {
+			if class != pl.Class && pl.Class != route.AnyClass {
+				continue
+			}
+			for _, n := range registered {
+				if isWithin(p, pl, n) {
+					out = append(out, n)
+				}
+			}
 		}
 	}
 	slices.Sort(out)
