@@ -374,3 +374,18 @@ func TestWhatIsRememberedOfANetworkIsNoPartOfItsRowUnlessItIsOutThere(t *testing
 		}
 	}
 }
+
+func TestTwoWaysBackThatAReloadBringsTogetherBothGoOn(t *testing.T) {
+	own := site{guards: fmt.Sprintf(quick, 1), lanes: plain.lanes + `
+  - {class: otp, network: 234-15, order: [b, c]}`}
+	s := own.begin(t)
+	s.there(otpGB, "a", failing).there(otp15, "b", failing).round()
+	s.there(otpGB, "a", returned).there(otp15, "b", returned).rounds(5 * time.Minute)
+	s.wantRow(otpGB, "b 9500, c 0, a 500 recovering")
+	s.wantRow(otp15, "c 9500, b 500 recovering")
+	s.reload(site{guards: own.guards})
+	s.wantRow(otp15, "c 9000, a 500 recovering, b 500 recovering")
+	s.rounds(10 * time.Minute)
+	s.wantRow(otpGB, "a 10000, b 0, c 0")
+	s.wantRow(otp15, "")
+}
