@@ -38,13 +38,17 @@ func (r *round) family(pl *policy.Lane, state *route.LaneState) *family {
 	rules := r.rulesFor(pl.Lane)
 	live := r.source.Live(pl.Lane)
 	ids := r.judged(pl, state, rules, live)
-	networks := f.networksToJudge(rules)
+	networks, judged := f.networksToLookAt(rules)
 	if len(ids) == 0 && len(networks) == 0 && len(state.Changes) == 0 {
 		return nil
 	}
 	f.own = f.row(pl.Lane, pl.Lane, ids, state.Routes, rules)
 	for _, n := range networks {
-		f.networks = append(f.networks, f.network(n, live, rules))
+		l := f.network(n, live, rules)
+		if !slices.Contains(judged, n) {
+			l.rules = nil
+		}
+		f.networks = append(f.networks, l)
 	}
 	f.look()
 	return f
@@ -107,15 +111,21 @@ func (r *round) carriers(pl *policy.Lane, state *route.LaneState) []route.ID {
 	return out
 }
 
-// networksToJudge are the networks of the lane that rules judge apart, and those that may have a row of their own.
-func (f *family) networksToJudge(rules []*policy.Rule) []route.Network {
-	var out []route.Network
+// networksToLookAt are the networks of the lane that may have a row of their own, and those of them that rules judge:
+// where messages go, and where something is remembered.
+func (f *family) networksToLookAt(rules []*policy.Rule) (all, judged []route.Network) {
 	if slices.ContainsFunc(rules, perNetwork) {
-		out = f.source.Networks(f.policy.Lane)
+		judged = slices.Clone(f.source.Networks(f.policy.Lane))
 	}
-	out = append(out, apart(f.round.policy, f.policy, f.from, f.overrides)...)
-	slices.Sort(out)
-	return slices.Compact(out)
+	for i := range f.from.Networks {
+		judged = append(judged, f.from.Networks[i].Network)
+	}
+	all = slices.Clone(judged)
+	if f.registers || f.from.Networks != nil || f.overrides != nil {
+		all = append(all, apart(f.round.policy, f.policy, f.from, f.overrides)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), judged
 }
 
 func perNetwork(r *policy.Rule) bool { return r.Per == policy.PerNetwork }

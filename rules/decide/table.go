@@ -64,6 +64,11 @@ func apart(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []ro
 	return slices.Compact(out)
 }
 
+// registers reports whether the policy says of any route where its sender IDs are registered.
+func registers(p *policy.Policy) bool {
+	return slices.ContainsFunc(p.Routes, func(r policy.Route) bool { return len(r.Senders) > 0 })
+}
+
 // isWithin reports whether a network is an MCC-MNC that a lane serves among others.
 func isWithin(p *policy.Policy, pl *policy.Lane, n route.Network) bool {
 	if n == pl.Network || !pl.Network.Contains(n) || n.Country() == n {
