@@ -389,3 +389,60 @@ func TestTwoWaysBackThatAReloadBringsTogetherBothGoOn(t *testing.T) {
 	s.wantRow(otpGB, "a 10000, b 0, c 0")
 	s.wantRow(otp15, "")
 }
+
+func TestALaneThatANetworkBecomesKeepsItsRouteOutForAsLongAsEitherSaid(t *testing.T) {
+	long := abroad()
+	long.rules = strings.Replace(thereRule, "{base: 5m, factor: 2, max: 15m,", "{base: 30m, factor: 2, max: 2h,", 1) + bindRule
+	long.guards = fmt.Sprintf(quick, 1)
+	s := outThere(t, long)
+	until := s.world.Lane(otpGB).On("234-15", "a").HoldUntil
+	s.look("a", unbound).round()
+	s.phase("a", route.Demoted)
+	own := long
+	own.lanes = plain.lanes + `
+  - {class: otp, network: 234-15, order: [a, b]}`
+	s.reload(own)
+	got := s.world.Lane(otp15).State("a")
+	if got.Phase != route.Demoted || !got.HoldUntil.Equal(until) || !slices.Equal(got.Rules, []string{"bind", "there"}) || got.Accused.Delivered != 0.4 {
+		t.Errorf("got %s, want it out until %s for what both said", encode(got), until)
+	}
+	s.look("a", well).there(otp15, "a", look{recovered: 9, bind: -3, peers: -9}).rounds(29 * time.Minute)
+	s.wantRow(otp15, "b 9900, a 100 demoted")
+	s.wantRow(otpGB, "a 10000, b 0, c 0")
+}
+
+func TestAProposalStaysWhereItWasMade(t *testing.T) {
+	asked := inMode("propose", "", "")
+	s := asked.begin(t)
+	p := only(t, s.look("a", failing).round())
+	own := asked
+	own.lanes = plain.lanes + `
+  - {class: otp, network: 234-15, order: [a, b]}`
+	s.reload(own)
+	if got := s.state("a").Proposal; got != p.ID {
+		t.Errorf("got proposal %q in the lane, want %s", got, p.ID)
+	}
+	if got := s.world.Lane(otp15).State("a"); got != nil && got.ProposedBy != "" {
+		t.Errorf("got the proposal in the new lane too: %s", encode(got))
+	}
+}
+
+func TestANetworkThatSendersAreRegisteredForAlwaysHasItsRow(t *testing.T) {
+	s := senders("order: [a, b, c]", fmt.Sprintf(quick, 1))
+	s.routes = strings.Replace(s.routes, "[FR]", "[FR, 234-15]", 1)
+	st := s.begin(t)
+	for _, l := range []look{well, silent, well, failing} {
+		st.look("b", l).rounds(10 * time.Second)
+		if !strings.Contains(st.row(otp15), "c 0") || strings.Contains(st.row(otp15), "unregistered") {
+			t.Errorf("got row %q, want c a fallback there", st.row(otp15))
+		}
+	}
+	st.wantRow(otpGB, "a 9800, b 200 demoted, c 0 demoted unregistered")
+}
+
+func TestOnlyAnOrderMakesNoRuleJudgeANetwork(t *testing.T) {
+	s := abroad().begin(t) // no messages to any network that is told apart
+	s.order(route.Override{Kind: route.Drain, Network: "234-15", Route: "c"})
+	none(t, s.there(otp15, "a", failing).rounds(time.Minute))
+	s.wantRow(otp15, "a 10000, b 0, c 0 drained")
+}
