@@ -155,22 +155,22 @@ func (l *lane) where(i int) string {
 		said = at.by + "; "
 	}
 	if l.within != nil && at.state != nil && at.state != s && at.phase != route.Active {
-		return said + strings.Replace(l.within.moves(at.state), " since ", " in the lane since ", 1)
+		return said + l.moves(at.state, " in the lane")
 	}
-	return said + l.moves(s)
+	return said + l.moves(s, "")
 }
 
-// moves says where rules have led a route.
-func (l *lane) moves(s *route.State) string {
+// moves says where rules have led a route, and in which row where that is not this one.
+func (l *lane) moves(s *route.State, row string) string {
 	switch {
 	case s.Phase == route.Active && s.Since.IsZero():
 		return "active since the policy was loaded; no rule has moved it"
 	case s.Phase == route.Active:
-		return fmt.Sprintf("active since %s: %s", l.clock(s.Since), s.Text)
+		return fmt.Sprintf("active%s since %s: %s", row, l.clock(s.Since), s.Text)
 	case s.Phase == route.Recovering:
-		return fmt.Sprintf("on its way back since %s: %s", l.clock(s.Since), s.Text)
+		return fmt.Sprintf("on its way back%s since %s: %s", row, l.clock(s.Since), s.Text)
 	}
-	return fmt.Sprintf("demoted since %s by %s: %s", l.clock(s.Since), strings.Join(s.Rules, ", "), s.Text)
+	return fmt.Sprintf("demoted%s since %s by %s: %s", row, l.clock(s.Since), strings.Join(s.Rules, ", "), s.Text)
 }
 
 // next says what has to happen for route i to move.

@@ -254,6 +254,19 @@ func TestAWrongOrderSaysWhatIsWanted(t *testing.T) {
 			}
 		})
 	}
+	everywhere := site{routes: strings.ReplaceAll(plain.routes, "[GB]", `["*"]`), lanes: "\n  - {class: otp, network: \"*\", order: [a, b]}"}.begin(t)
+	for kind, want := range map[route.OverrideKind]string{
+		route.Freeze: "network: want a lane of the policy in otp/GB, got none",
+		route.Drain:  `route: want a route of a lane in otp/GB, got "a", which is in none`,
+	} {
+		o := route.Override{Kind: kind}
+		if kind == route.Drain {
+			o.Route = "a"
+		}
+		if _, err := everywhere.tryOrder(o, true); err == nil || err.Error() != want {
+			t.Errorf("a country of a lane of everywhere: got %v, want %s", err, want)
+		}
+	}
 	s := plain.begin(t)
 	if _, err := Override(s.policy, s.world, route.Override{Kind: route.Pin, Network: "GB", Route: "a", Actor: "ann", Reason: "x"}, s.now, false); err == nil || err.Error() != `class: want a class, or "*" for every class, got nothing` {
 		t.Errorf("got %v", err)

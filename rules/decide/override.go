@@ -90,7 +90,7 @@ func (r *round) checkFreeze(o *route.Override) error {
 		return fmt.Errorf("changes: want promotions, demotions or changes, got %q", o.Changes)
 	case o.Route != "":
 		return fmt.Errorf("route: want nothing, as a freeze is about every route of a lane, got %q", o.Route)
-	case !slices.ContainsFunc(r.policy.Lanes, func(l policy.Lane) bool { return about(o, l.Lane) }):
+	case !slices.ContainsFunc(r.policy.Lanes, func(l policy.Lane) bool { return r.about(o, &l) }):
 		return fmt.Errorf("network: want a lane of the policy in %s/%s, got none", o.Class, o.Network)
 	}
 	return nil
@@ -110,9 +110,9 @@ func (r *round) meant(id route.ID) string {
 	return ""
 }
 
-// about reports whether an order covers a lane or lies within it.
-func about(o *route.Override, l route.Lane) bool {
-	return o.Covers(l) || (o.Class == route.AnyClass || o.Class == l.Class) && l.Network.Contains(o.Network)
+// about reports whether an order is about a lane, or about one MCC-MNC of those that the lane serves.
+func (r *round) about(o *route.Override, l *policy.Lane) bool {
+	return o.Covers(l.Lane) || (o.Class == route.AnyClass || o.Class == l.Class) && isWithin(r.policy, l, o.Network)
 }
 
 // rowsOf are the lanes with the order's route that it covers, or, where it is about one network, that network in its lane.
@@ -120,10 +120,10 @@ func (r *round) rowsOf(o *route.Override) []route.Lane {
 	var out []route.Lane
 	for i := range r.policy.Lanes {
 		switch l := &r.policy.Lanes[i]; {
-		case !l.Has(o.Route) || !about(o, l.Lane):
+		case !l.Has(o.Route) || !r.about(o, l):
 		case o.Covers(l.Lane):
 			out = append(out, l.Lane)
-		case o.Network.Country() != o.Network && route.Find(r.policy.LaneKeys(), l.Class, o.Network) == i:
+		default:
 			out = append(out, route.Lane{Class: l.Class, Network: o.Network})
 		}
 	}
