@@ -131,29 +131,30 @@ func (f *filling) cohort(s int, start, newest, width int64) {
 	c.from = start
 	if !f.tally.none(s) {
 		age := f.judged - start - width
-		f.count(c, s, pacedIndex(age, width), age >= f.silent, start >= f.refusals)
-		if start >= f.refusals {
-			f.time(c, s, start, age)
+		if start < f.refusals {
+			f.count(c, s, float64(f.tally.failed[s]), pacedIndex(age, width), age >= f.silent)
+			return // of what is to fail yet, nobody knows whether it is late
 		}
+		f.count(c, s, 0, pacedIndex(age, width), age >= f.silent)
+		f.time(c, s, start, age)
 	}
 }
 
 // count adds the cohort of a slot. Its age stands at an index of the paced shares; silence says whether it is old enough
-// that unanswered messages count, and refusals whether failed ones do.
-func (f *filling) count(c *cell, s, index int, silence, refusals bool) {
-	delivered, lost := f.tally.delivered[s], f.tally.failed[s]
-	submitted, ended := float64(f.tally.submitted[s]), float64(delivered+lost)
+// that unanswered messages count. Excused are failures that do not count: they are answers still, so that what is not
+// answered yet does not look silent.
+func (f *filling) count(c *cell, s int, excused float64, index int, silence bool) {
+	delivered, failed := float64(f.tally.delivered[s]), float64(f.tally.failed[s])
+	submitted, ended := float64(f.tally.submitted[s]), delivered+failed
 	open := max(0, submitted-ended)
-	if !refusals { // they are answers still, so that what is not answered yet does not look silent
-		submitted, lost = max(0, submitted-float64(lost)), 0
-	}
 	due, exact := float64(f.paced.shares[index]), float64(f.exact.shares[index])
-	c.submitted += submitted
-	c.delivered += float64(delivered)
-	c.failed += float64(lost)
-	c.expected += submitted * exact
-	c.squares += submitted * exact * exact
-	c.mature += ended + open*due
+	expected := max(0, submitted*exact-excused)
+	c.submitted += max(0, submitted-excused)
+	c.delivered += delivered
+	c.failed += failed - excused
+	c.expected += expected
+	c.squares += expected * exact
+	c.mature += ended - excused + open*due
 	if silence {
 		c.open += open
 		c.answered += ended
@@ -162,6 +163,9 @@ func (f *filling) count(c *cell, s, index int, silence, refusals bool) {
 		c.dueExact += open * exact * f.normal.arrival
 	}
 	if f.normal.conversion > 0 {
+		if excused > 0 {
+			submitted = max(float64(f.tally.converted[s]), delivered) // of the others nobody knows which will fail
+		}
 		f.conversions(c, s, submitted, float64(f.convert.shares[index]), exact)
 	}
 }
