@@ -14,8 +14,11 @@ func Slot(key string) int {
 
 // Pick is the index of the entry that the key gets: the first whose running sum of shares exceeds the key's slot; -1
 // where the shares do not reach that far.
-func (l *LaneTable) Pick(key string) int {
-	slot, sum := Slot(key), 0
+func (l *LaneTable) Pick(key string) int { return l.At(Slot(key)) }
+
+// At is the index of the entry that a slot falls to; -1 where the shares do not reach that far.
+func (l *LaneTable) At(slot int) int {
+	sum := 0
 	for i, e := range l.Routes {
 		if sum += e.Share; sum > slot {
 			return i

@@ -173,11 +173,19 @@ guards:
 // townPolicy is a policy with one lane over some routes.
 func townPolicy(t testing.TB, ids ...string) *policy.Policy {
 	t.Helper()
+	return parse(t, townText(ids...))
+}
+
+func townText(ids ...string) string {
 	text := "version: 1\nroutes:\n"
 	for _, id := range ids {
 		text += fmt.Sprintf("  %s: {provider: p%s, networks: [GB], trickle: 2%%}\n", id, id)
 	}
-	text += "classes:\n  otp: {mode: act, within: 30s, unknown_after: 2m}\nlanes:\n  - {class: otp, network: GB, order: [" + strings.Join(ids, ", ") + "]}\n" + rules
+	return text + "classes:\n  otp: {mode: act, within: 30s, unknown_after: 2m}\nlanes:\n  - {class: otp, network: GB, order: [" + strings.Join(ids, ", ") + "]}\n" + rules
+}
+
+func parse(t testing.TB, text string) *policy.Policy {
+	t.Helper()
 	p, err := policy.Parse([]policy.File{{Name: "town.yml", Data: []byte(text)}})
 	if err != nil {
 		t.Fatalf("parse policy: %v", err)
