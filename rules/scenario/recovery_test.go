@@ -8,7 +8,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"signalbox/rules/decide"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 	"signalbox/rules/signal"
@@ -218,7 +217,7 @@ func TestEachStepCountsOnlyItsOwnMessages(t *testing.T) {
 			if w.phase("a") != step.phase {
 				break
 			}
-			s := w.Engine().Book.Judge(w.Engine().World.Lanes[0].Lane, decide.Inquiries(w.policy, &w.Engine().World.Lanes[0]), w.Now())
+			s := w.signals
 			sent := w.Totals("a").Submitted - before
 			if d := &s[0].Delivery; d.Known && (d.Messages > float64(sent) || d.Since.Before(since) || d.Delivered > float64(sent)) {
 				t.Fatalf("%s step %d: judged by %v messages since %s, want at most the %d sent since %s", step.phase, step.step, d.Messages, d.Since, sent, since)

@@ -21,11 +21,12 @@ type world struct {
 	decisions []route.Decision
 	tables    []route.Table
 	told      []route.Observation // where it keeps them
+	signals   []route.Signals     // of the last round
 }
 
 func newWorld(t testing.TB, p *policy.Policy, seed uint64) *world {
 	w := &world{t: t}
-	w.Sim = NewSim(p, SimOptions{Seed: seed, Start: midnight, Emit: w.note})
+	w.Sim = NewSim(p, SimOptions{Seed: seed, Start: midnight, Emit: w.note, Rounds: func(o decide.Outcome) { w.signals = o.Signals }})
 	return w
 }
 
