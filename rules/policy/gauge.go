@@ -16,12 +16,15 @@ const (
 	LossSilent               // of 95 % it delivers 70, and nothing is heard of the rest
 	LossFailing              // of 95 % it delivers 70, and receipts say that the rest failed
 	Refused                  // it refuses every submit
-	Faults                   // how many there are
+	Faults                   // how many of them there are
+
+	// ProbeFails is a carrier that answers no probe; what its messages show was not measured.
+	ProbeFails = Faults
 )
 
 // String is the fault in words.
 func (f Fault) String() string {
-	return [...]string{"black hole", "95% to 70%, silent", "95% to 70%, failing", "submits refused"}[f]
+	return [...]string{"black hole", "95% to 70%, silent", "95% to 70%, failing", "submits refused", "probes fail"}[f]
 }
 
 // Gauge is a signal for which it was measured how fast it passes thresholds after a fault, and how often on a healthy
@@ -30,6 +33,8 @@ type Gauge struct {
 	Signal     string    // as an author writes it
 	Below      bool      // it accuses a route where it is small
 	Thresholds []float64 // from the most easily passed on
+	waits      bool      // silence counts in it, once the class's receipt_deadline is over
+	ideal      bool      // the simulated route has less of it than any real one, so that false alarms cannot be told
 	read       func(*route.Signals) (float64, route.Quality)
 }
 
@@ -56,16 +61,16 @@ var (
 
 // Gauges are all that was measured, in the order of the table.
 var Gauges = []Gauge{
-	{"delivery.evidence", false, natsGrid, ofDelivery(func(d *route.Delivery) float64 { return d.Evidence })},
-	{"delivery.silence", false, natsGrid, ofDelivery(func(d *route.Delivery) float64 { return d.Silence })},
-	{"delivery.failure", false, natsGrid, ofDelivery(func(d *route.Delivery) float64 { return d.Failure })},
-	{"delivery.ratio", true, shareGrid, ofDelivery(func(d *route.Delivery) float64 { return d.Ratio })},
-	{"delivery.high", true, shareGrid, ofDelivery(func(d *route.Delivery) float64 { return d.High })},
-	{"conversion.evidence", false, natsGrid, ofConversion(func(c *route.Conversion) float64 { return c.Evidence })},
-	{"conversion.ratio", true, shareGrid, ofConversion(func(c *route.Conversion) float64 { return c.Ratio })},
-	{"conversion.high", true, shareGrid, ofConversion(func(c *route.Conversion) float64 { return c.High })},
-	{"submit.refused", false, partGrid, func(s *route.Signals) (float64, route.Quality) { return s.Submit.Refused, s.Submit.Quality }},
-	{"open.oldest_p95", false, ageGrid, func(s *route.Signals) (float64, route.Quality) { return s.Open.OldestP95.D().Seconds(), s.Open.Quality }},
+	{"delivery.evidence", false, natsGrid, true, false, ofDelivery(func(d *route.Delivery) float64 { return d.Evidence })},
+	{"delivery.silence", false, natsGrid, true, false, ofDelivery(func(d *route.Delivery) float64 { return d.Silence })},
+	{"delivery.failure", false, natsGrid, false, false, ofDelivery(func(d *route.Delivery) float64 { return d.Failure })},
+	{"delivery.ratio", true, shareGrid, true, false, ofDelivery(func(d *route.Delivery) float64 { return d.Ratio })},
+	{"delivery.high", true, shareGrid, true, false, ofDelivery(func(d *route.Delivery) float64 { return d.High })},
+	{"conversion.evidence", false, natsGrid, false, false, ofConversion(func(c *route.Conversion) float64 { return c.Evidence })},
+	{"conversion.ratio", true, shareGrid, false, false, ofConversion(func(c *route.Conversion) float64 { return c.Ratio })},
+	{"conversion.high", true, shareGrid, false, false, ofConversion(func(c *route.Conversion) float64 { return c.High })},
+	{"submit.refused", false, partGrid, false, true, func(s *route.Signals) (float64, route.Quality) { return s.Submit.Refused, s.Submit.Quality }},
+	{"open.oldest_p95", false, ageGrid, false, false, func(s *route.Signals) (float64, route.Quality) { return s.Open.OldestP95.D().Seconds(), s.Open.Quality }},
 }
 
 func ofDelivery(get func(*route.Delivery) float64) func(*route.Signals) (float64, route.Quality) {
@@ -76,11 +81,11 @@ func ofConversion(get func(*route.Conversion) float64) func(*route.Signals) (flo
 	return func(s *route.Signals) (float64, route.Quality) { return get(&s.Conversion), s.Conversion.Quality }
 }
 
-// month is what false demotions are counted by.
-const month = 30 * 24 * time.Hour
-
 // Rates are the messages a second for which detection was measured.
 var Rates = []float64{1.0 / 60, 0.2, 1, 10}
+
+// Watched is how long a route was watched after a fault, by rate.
+var Watched = []time.Duration{4 * time.Hour, 2 * time.Hour, time.Hour, 20 * time.Minute}
 
 // Lasting is how long a signal was beyond a threshold without a break, for which it was counted how often it happens on
 // a healthy route.

@@ -20,13 +20,10 @@ var (
 	measureWrite  = flag.String("measure.write", "", "the Go file that BenchmarkMeasured writes its table to")
 )
 
-// How long a route is well before a fault, and how long after it is watched, by rate.
-var (
-	wellBefore  = []time.Duration{3 * time.Hour, time.Hour, time.Hour, 30 * time.Minute}
-	watchAfter  = []time.Duration{4 * time.Hour, 2 * time.Hour, time.Hour, 20 * time.Minute}
-	healthyDay  = 24 * time.Hour
-	monthInDays = 30
-)
+// wellBefore is how long a route is well before a fault, by rate.
+var wellBefore = []time.Duration{3 * time.Hour, time.Hour, time.Hour, 30 * time.Minute}
+
+const month = 30 * 24 * time.Hour
 
 // BenchmarkMeasured measures what rules/policy/measured.go holds: how fast each signal passes each threshold after a
 // fault, and how often on a healthy route. It prints what it measured beside what the code holds. The whole table is
@@ -68,7 +65,7 @@ func each(n int, do func(int)) {
 func measureAlarms(months int) Alarms {
 	all := make([]Alarms, months)
 	each(months, func(i int) {
-		all[i] = WatchHealthy(uint64(1000+i), 1, 0.6, time.Duration(monthInDays)*healthyDay)
+		all[i] = WatchHealthy(uint64(1000+i), 1, 0.6, month)
 	})
 	sum := all[0]
 	for _, one := range all[1:] {
@@ -95,7 +92,7 @@ func measureDelays(runs int) [][][][]measuredDelay {
 	for f := range policy.Faults {
 		for r, rate := range policy.Rates {
 			all := make([]Crossings, runs)
-			each(runs, func(i int) { all[i] = Detect(uint64(1+i), f, rate, wellBefore[r], watchAfter[r]) })
+			each(runs, func(i int) { all[i] = Detect(uint64(1+i), f, rate, wellBefore[r], policy.Watched[r]) })
 			for g := range out {
 				out[g][f] = append(out[g][f], quantiles(all, g))
 			}
