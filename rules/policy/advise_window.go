@@ -18,7 +18,7 @@ func (p *Policy) adviseWindows() []Problem {
 		case w.dayless:
 			out = append(out, w.place.problem("want a day among its dates and calendars, got none: without days a window is open every day"))
 		case never:
-			out = append(out, w.place.problem("want a time of day at which it is open, got none outside 00:00 to 24:00: it never opens"))
+			out = append(out, w.place.problem("want a time of day at which it is open, got none: it never opens"))
 		case always && w.everyDay():
 			out = append(out, w.place.problem("want a window that closes, got one that is open at all times: "+w.forEver()))
 		}
@@ -28,8 +28,15 @@ func (p *Policy) adviseWindows() []Problem {
 
 // hours reports whether every time of day, or none, lies in the window.
 func (w *Window) hours() (always, never bool) {
-	whole := w.From == 0 && w.To == 24*time.Hour || w.From == 24*time.Hour && w.To == 0
-	return w.From == w.To || whole && !w.Outside, whole && w.Outside
+	switch {
+	case w.From == w.To:
+		return true, false
+	case w.From == 0 && w.To == 24*time.Hour:
+		return !w.Outside, w.Outside
+	case w.From == 24*time.Hour && w.To == 0: // a night without an hour
+		return w.Outside, !w.Outside
+	}
+	return false, false
 }
 
 func (w *Window) everyDay() bool {

@@ -56,6 +56,12 @@ func (w *world) delay(c *Condition, e ast.Expr) delay {
 			return sooner(w.delay(c, args[0]), w.delay(c, args[1]))
 		}
 	}
+	switch possibly(e, heard) {
+	case possible{true: true}:
+		return delay{told: given}
+	case possible{false: true}:
+		return delay{told: never}
+	}
 	l, ok := c.compares(e)
 	if !ok {
 		return delay{told: c.unmeasured(e), cause: c.textOf(e)}
@@ -246,6 +252,9 @@ func sum(a, b often) often {
 	return out
 }
 
+// blocks is how often a month something is counted at most.
+const blocks = int(month / HealthyBlock)
+
 // alarms are the false alarms that were measured of a gauge, at a threshold that is passed for so long.
 func alarms(g int, x float64, lasts time.Duration) often {
 	d := 0
@@ -260,7 +269,7 @@ func alarms(g int, x float64, lasts time.Duration) often {
 	switch beyond := !ok; {
 	case beyond:
 		k, o.bound = len(counts)-1, "under"
-	case k == 0 && part == 0 && x != Gauges[g].Thresholds[0]:
+	case k == 0 && part == 0 && x != Gauges[g].Thresholds[0] && counts[0] < blocks*measuredMonths:
 		o.bound = "over"
 	}
 	if counts[k] == 0 {
@@ -271,9 +280,9 @@ func alarms(g int, x float64, lasts time.Duration) often {
 		n *= math.Pow(math.Max(float64(counts[k+1]), 1)/n, part)
 	}
 	o.times = n / measuredMonths
-	o.from = fmt.Sprintf("%d in %d months", counts[k], measuredMonths)
+	o.from = fmt.Sprintf("%d half-hours of %d months", counts[k], measuredMonths)
 	if part > 0 {
-		o.from = fmt.Sprintf("%d to %d in %d months", counts[k+1], counts[k], measuredMonths)
+		o.from = fmt.Sprintf("%d to %d half-hours of %d months", counts[k+1], counts[k], measuredMonths)
 	}
 	return o
 }

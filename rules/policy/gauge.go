@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"signalbox/rules/route"
@@ -93,3 +94,23 @@ var Lasting = []time.Duration{0, 10 * time.Second, 30 * time.Second, time.Minute
 
 // HealthyBlock is the time in which a healthy route is counted once at most.
 const HealthyBlock = 30 * time.Minute
+
+// Holding is what the table holds of one threshold of a gauge.
+type Holding struct {
+	Alarms, Months int        // half-hours of a healthy route in which it was passed, and of how many months
+	Delays         [][][2]int // median and 95th percentile in seconds, -1 for never, by fault and rate
+}
+
+// Held is what the table holds of a gauge at one of its thresholds.
+func Held(gauge int, threshold float64) Holding {
+	k := slices.Index(Gauges[gauge].Thresholds, threshold)
+	out := Holding{Alarms: measuredAlarms[gauge][0][k], Months: measuredMonths}
+	for _, rates := range measuredDelays[gauge] {
+		var row [][2]int
+		for _, delays := range rates {
+			row = append(row, delays[k])
+		}
+		out.Delays = append(out.Delays, row)
+	}
+	return out
+}

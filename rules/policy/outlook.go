@@ -157,7 +157,7 @@ func (r *Rule) found(a Assumptions, s setting, f Fault, rate int) Found {
 	case never:
 		out.Never = true
 	case given:
-		out.Cause = "the condition does not depend on what the route does"
+		out.Cause = "the condition is true or not, whatever the route does"
 	case untold:
 		out.Cause = d.cause
 	default:
@@ -175,7 +175,7 @@ func (r *Rule) falseDemotions(a Assumptions, s setting) FalseDemotions {
 	case never:
 		out.Told, out.From = true, "the condition is never true"
 	case given:
-		out.Cause = "the condition does not depend on what the route does"
+		out.Cause = "the condition is true or not, whatever the route does"
 	case untold:
 		out.Cause = o.cause
 	default:
@@ -201,7 +201,19 @@ func (f *Found) String() string {
 	case !f.Told:
 		return "not told"
 	case f.More:
-		return fmt.Sprintf("%s..over %s", f.Typical, f.Slow)
+		return fmt.Sprintf("%s..over %s", rough(f.Typical), rough(f.Slow))
 	}
-	return fmt.Sprintf("%s..%s", f.Typical, f.Slow)
+	return fmt.Sprintf("%s..%s", rough(f.Typical), rough(f.Slow))
+}
+
+// rough is a time no finer than it was measured.
+func rough(d route.Duration) string {
+	to := time.Second
+	switch {
+	case d.D() >= time.Hour:
+		to = time.Minute
+	case d.D() >= 5*time.Minute:
+		to = 10 * time.Second
+	}
+	return route.Duration(d.D().Round(to)).String()
 }
