@@ -10,22 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/rules/policy"
-	"signalbox/rules/route"
 )
 
 // checkOptions are the flags of check.
 type checkOptions struct {
 	output   string
-	simulate lengthOfTime
-	limit    lengthOfTime
+	simulate time.Duration
+	limit    time.Duration
 	seed     uint64
-	interval lengthOfTime
-	timeout  lengthOfTime
-	failures shareOfAll
+	assumes  policy.Assumptions
 }
 
 func newCheck() *cobra.Command {
-	o := checkOptions{limit: lengthOfTime(2 * time.Minute), failures: 0.01}
+	o := checkOptions{limit: 2 * time.Minute, assumes: policy.Assumptions{ProbeFailures: 0.01}}
 	c := &cobra.Command{
 		Use:   "check DIR",
 		Short: "Say what is wrong with a policy, what might be, and how it will behave",
@@ -48,12 +45,12 @@ lanes and routes on which all is well, and every demotion is false.`,
 	}
 	addOutput(c, &o.output)
 	f := c.Flags()
-	f.Var(&o.simulate, "simulate", "also simulate so much time on a healthy site, such as 30d")
-	f.Var(&o.limit, "simulate-limit", "stop the simulation when it has taken so long")
+	f.Var(&lastingFlag{"simulate", &o.simulate}, "simulate", "also simulate so much time on a healthy site, such as 30d")
+	f.Var(&lastingFlag{"simulate-limit", &o.limit}, "simulate-limit", "stop the simulation when it has taken so long")
 	f.Uint64Var(&o.seed, "seed", 1, "of the simulation: the same one gives the same answer")
-	f.Var(&o.interval, "probe-interval", "time from one probe to the next (default 10s, and 1m for receipt and handset)")
-	f.Var(&o.timeout, "probe-timeout", "after which a probe has failed (default 5s, and 1m for receipt and handset)")
-	f.Var(&o.failures, "probe-failures", "share of probes that fail though all is well")
+	f.Var(&lastingFlag{"probe-interval", &o.assumes.ProbeInterval}, "probe-interval", "time from one probe to the next (default 10s, and 1m for receipt and handset)")
+	f.Var(&lastingFlag{"probe-timeout", &o.assumes.ProbeTimeout}, "probe-timeout", "after which a probe has failed (default 5s, and 1m for receipt and handset)")
+	f.Var(&shareFlag{"probe-failures", &o.assumes.ProbeFailures}, "probe-failures", "share of probes that fail though all is well")
 	return c
 }
 
@@ -77,7 +74,7 @@ func check(w, talk io.Writer, path string, o *checkOptions) error {
 		return err
 	default:
 		out.Revision, out.Advice = p.Revision, append(append(out.Advice, p.Advice()...), p.Outdated(time.Now())...)
-		out.Outlook = p.Outlooks(o.assumptions())
+		out.Outlook = p.Outlooks(o.assumes)
 		if o.simulate > 0 {
 			out.Simulation = simulate(talk, p, o)
 		}
@@ -95,10 +92,6 @@ func check(w, talk io.Writer, path string, o *checkOptions) error {
 		return &failure{exitNo, fmt.Errorf("%s: %s", path, plural(n, "problem")), ""}
 	}
 	return nil
-}
-
-func (o *checkOptions) assumptions() policy.Assumptions {
-	return policy.Assumptions{ProbeInterval: time.Duration(o.interval), ProbeTimeout: time.Duration(o.timeout), ProbeFailures: float64(o.failures)}
 }
 
 func (c *checked) print(w io.Writer, p *policy.Policy) error {
@@ -128,48 +121,4 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// lengthOfTime is a flag that takes a duration above 0 as policies write them, days included.
-type lengthOfTime time.Duration
-
-// String is the duration, nothing where there is none.
-func (s *lengthOfTime) String() string {
-	if *s == 0 {
-		return ""
-	}
-	return route.Duration(*s).String()
-}
-
-// Type is what help shows as the value.
-func (s *lengthOfTime) Type() string { return "DURATION" }
-
-// Set takes a duration.
-func (s *lengthOfTime) Set(text string) error {
-	d, err := route.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return fmt.Errorf("want a duration such as 30d or 10s, got %q", text)
-	}
-	*s = lengthOfTime(d)
-	return nil
-}
-
-// shareOfAll is a flag that takes a share as policies write them.
-type shareOfAll float64
-
-// String is the share.
-func (p *shareOfAll) String() string { return fmt.Sprintf("%g%%", float64(*p)*100) }
-
-// Type is what help shows as the value.
-func (p *shareOfAll) Type() string { return "SHARE" }
-
-// Set takes a share above 0 and below 100 %.
-func (p *shareOfAll) Set(text string) error {
-	var x float64
-	var rest string
-	if n, _ := fmt.Sscanf(text, "%f%s", &x, &rest); n != 2 || rest != "%" || !(x > 0 && x < 100) {
-		return fmt.Errorf("want a share above 0%% and below 100%% such as 1%%, got %q", text)
-	}
-	*p = shareOfAll(x / 100)
-	return nil
 }

@@ -22,8 +22,8 @@ type simulated struct {
 
 // simulate runs the policy on a healthy site, and says on talk how long it took.
 func simulate(talk io.Writer, p *policy.Policy, o *checkOptions) *simulated {
-	site, began := scenario.NewSite(p, scenario.SiteOptions{Seed: o.seed, Assumptions: o.assumptions()}), time.Now()
-	for left := time.Duration(o.simulate); left > 0 && time.Since(began) < time.Duration(o.limit); {
+	site, began := scenario.NewSite(p, scenario.SiteOptions{Seed: o.seed, Assumptions: o.assumes}), time.Now()
+	for left := o.simulate; left > 0 && time.Since(began) < o.limit; {
 		step := min(left, 10*time.Minute)
 		site.Advance(step)
 		left -= step

@@ -131,6 +131,9 @@ func TestAdviceOnASite(t *testing.T) {
 		want  string // of one piece of advice; "" is none
 	}{
 		{"nothing", nil, ""},
+		{"a condition that healthy routes meet", []edit{{"evidence >= 12 && delivery.messages >= 5", "ratio < 0.8"}, {"  corroborate: {class: [otp], signals: [silence]}\n", ""}},
+			"a.yml:12:20: rules[0].demote.when: want a condition that healthy routes meet less than once a day, got one that a healthy route with a message a second meets about "},
+		{"one that healthy routes do not meet for long", []edit{{"evidence >= 12 && delivery.messages >= 5'}", "evidence >= 4', for: 2m}"}}, ""},
 		{"no hold-down", []edit{{"base: 5m", "base: 0s"}}, "a.yml:10:11: rules[0].name: want a hold_down.base such as 5m, got 0s"},
 		{"a mode that the class overrules", []edit{{"mode: act", "mode: propose"}, {"class: [otp]\n", "class: [otp]\n    mode: act\n"}}, "a.yml:10:11: rules[0].name: want classes whose mode allows act"},
 		{"a mode that the class allows", []edit{{"class: [otp]\n", "class: [otp]\n    mode: propose\n"}}, ""},

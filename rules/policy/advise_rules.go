@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -104,7 +105,25 @@ func (p *Policy) adviseHabits(r *Rule) []Problem {
 	if r.Per == PerNetwork && everyLane(lanes, func(l *Lane) bool { return l.Network.Country() != l.Network && l.Network != route.AnyNetwork }) {
 		out = append(out, r.place.problem("want lanes of a country or \"*\" for per: network, got lanes of one network each: per: lane judges the same, and says so"))
 	}
+	out = append(out, r.adviseNoise()...)
 	return append(out, p.adviseDeadlines(r, lanes)...)
+}
+
+// tooOften is how many false demotions a month are more than anybody means: one a day.
+const tooOften = 30
+
+// adviseNoise names a rule that demotes routes on which all is well every day, by what was measured.
+func (r *Rule) adviseNoise() []Problem {
+	when := r.Demote.When
+	if !when.can.true || !when.can.false || when.Reads("probe") {
+		return nil // said elsewhere, or assumed and not measured
+	}
+	w := world{rate: slices.Index(Rates, 1), lasts: r.Demote.For}
+	o := w.often(when, when.expr)
+	if o.told != numbers || o.times < tooOften || o.bound == "under" {
+		return nil
+	}
+	return []Problem{when.place.problem(fmt.Sprintf("want a condition that healthy routes meet less than once a day, got one that a healthy route with a message a second meets about %.0f times a month: ask for more evidence, or let it last with for", o.times))}
 }
 
 // allows reports whether the class of one of the lanes lets a rule do what the mode says.

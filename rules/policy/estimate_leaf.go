@@ -9,6 +9,8 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
+
+	"signalbox/rules/route"
 )
 
 // compares reads a part of the condition as a variable compared with a number, or with a duration, in seconds.
@@ -199,7 +201,7 @@ func (w *world) probesFailing(l *comparison, text string) often {
 	if ofTen { // the window of ten takes a failure in, and lets a success go, with one failure less than asked among the other nine
 		times = probes * (1 - p) * p * choose(9, n-1) * math.Pow(p, float64(n-1)) * math.Pow(1-p, float64(10-n))
 	}
-	return often{told: numbers, times: times, from: fmt.Sprintf("%s: one probe every %s, %s of them failing by chance", text, every, percentOf(p))}
+	return often{told: numbers, times: times, from: fmt.Sprintf("%s: one probe every %s, %s of them failing by chance", text, route.Duration(every), percentOf(p))}
 }
 
 func choose(n, k int) float64 {
