@@ -142,7 +142,7 @@ func TestAdviceOnASite(t *testing.T) {
 		{"per network of one network", []edit{{"GB", "234-15"}, {"class: [otp]\n", "class: [otp]\n    per: network\n"}}, "a.yml:10:11: rules[0].name: want lanes of a country"},
 		{"per network of a country", []edit{{"class: [otp]\n", "class: [otp]\n    per: network\n"}}, ""},
 		{"a deadline after the time to arrive", []edit{{"within: 30s", "within: 30s, receipt_deadline: 1m"}}, "a.yml:12:20: rules[0].demote.when: want a receipt_deadline of no more than 30s for class otp"},
-		{"a deadline beyond what is looked at", []edit{{"within: 30s", "receipt_deadline: 6h"}}, "a.yml:12:20: rules[0].demote.when: want a receipt_deadline under 6h for class otp"},
+		{"a deadline beyond what is looked at", []edit{{"within: 30s", "receipt_deadline: 7h"}}, "a.yml:12:20: rules[0].demote.when: want a receipt_deadline under 7h for class otp"},
 		{"a deadline for a rule over failures", []edit{{"within: 30s", "within: 30s, receipt_deadline: 1m"}, {"evidence >=", "failure >="}}, ""},
 		{"a fallback that cannot carry it", []edit{{"q, networks: [\"*\"], capacity: 50/s", "q, networks: [\"*\"], capacity: 20/s"}}, "a.yml:8:5: lanes[0]: want routes that can carry the 50/s of a without it, got 20/s by b"},
 		{"a fallback of unknown capacity", []edit{{"q, networks: [\"*\"], capacity: 50/s", "q, networks: [\"*\"]"}}, ""},

@@ -153,8 +153,8 @@ func everyLane(lanes []*Lane, is func(*Lane) bool) bool {
 	return true
 }
 
-// longestWindow is how old messages are, at most, that evidence is looked for in.
-const longestWindow = 6 * time.Hour
+// LongestWindow is how old messages are, at most, that evidence is looked for in.
+const LongestWindow = 7 * time.Hour
 
 // adviseDeadlines names classes in which a rule over receipts hears of silence too late.
 func (p *Policy) adviseDeadlines(r *Rule, lanes []*Lane) []Problem {
@@ -164,9 +164,9 @@ func (p *Policy) adviseDeadlines(r *Rule, lanes []*Lane) []Problem {
 	var out []Problem
 	for _, l := range lanes {
 		switch c := p.classOf(l); {
-		case c.ReceiptDeadline >= longestWindow:
+		case c.ReceiptDeadline >= LongestWindow:
 			out = append(out, r.Demote.When.place.problem(fmt.Sprintf("want a receipt_deadline under %s for class %s, got %s: silence older than that is not looked at, so the rule never sees any",
-				route.Duration(longestWindow), c.Name, route.Duration(c.ReceiptDeadline))))
+				route.Duration(LongestWindow), c.Name, route.Duration(c.ReceiptDeadline))))
 		case c.Within > 0 && c.ReceiptDeadline > c.Within:
 			out = append(out, r.Demote.When.place.problem(fmt.Sprintf("want a receipt_deadline of no more than %s for class %s, the time in which its messages should arrive, got %s: a silent route is not seen for so long",
 				route.Duration(c.Within), c.Name, route.Duration(c.ReceiptDeadline))))

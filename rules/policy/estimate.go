@@ -150,7 +150,9 @@ func (w *world) measured(g int, x float64, text string) delay {
 	if d.more = open[1]; open[0] {
 		d.typical = Watched[w.rate]
 	}
-	if w.deadline > 0 && w.fault <= LossSilent && Gauges[g].waits {
+	if silent := w.fault <= LossSilent && Gauges[g].waits; silent && w.deadline >= LongestWindow {
+		return delay{told: never}
+	} else if silent {
 		d.typical, d.slow = d.typical+w.deadline, d.slow+w.deadline
 	}
 	return d

@@ -198,3 +198,12 @@ func TestOutlooksAreTheSameForLanesThatAreAlike(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }
+func TestADeadlineBeyondWhatIsLookedAtHidesSilence(t *testing.T) {
+	o := outlookOf(t, "{when: delivery.evidence >= 12}", "within: 30s", "receipt_deadline: 8h")
+	if got := o.at(BlackHole, "1/s"); got != "never" {
+		t.Errorf("a black hole: got %s, want never", got)
+	}
+	if got, want := o.at(LossFailing, "1/s"), evidence(LossFailing, 2, 0); got != want {
+		t.Errorf("failures: got %s, want %s", got, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"signalbox/rules/policy"
+	"signalbox/rules/signal"
 )
 
 // What the code holds as measured is what the simulator shows: a few cells, measured again with other seeds.
@@ -53,5 +54,11 @@ func TestNothingIsDetectedBeforeTheFault(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestAdviceKnowsHowFarBackSilenceIsLookedFor(t *testing.T) {
+	if got := signal.Memory.Truncate(time.Hour); policy.LongestWindow != got {
+		t.Errorf("advice takes %s, the cohorts are kept for %s", policy.LongestWindow, signal.Memory)
 	}
 }
