@@ -74,11 +74,20 @@ func (w *world) delay(c *Condition, e ast.Expr) delay {
 	case l.v.name == "lane.rate":
 		return delay{told: l.holds(Rates[w.rate])}
 	case l.counts():
+		if !(l.x <= mostMessages) {
+			return delay{cause: c.textOf(e) + " is beyond what was measured"}
+		}
 		d := time.Duration(l.x / Rates[w.rate] * float64(time.Second))
 		return delay{told: numbers, typical: d, slow: d}
 	}
 	return delay{told: c.unmeasured(e), cause: c.textOf(e)}
 }
+
+// mostMessages and mostProbes bound what is waited for, so that times stay times.
+const (
+	mostMessages = 1e6
+	mostProbes   = 1000
+)
 
 // later is when both are true.
 func later(a, b delay) delay {

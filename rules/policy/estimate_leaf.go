@@ -154,6 +154,9 @@ func (a *Assumptions) Failures() float64 {
 func (l *comparison) inARow() (n int, ofTen bool) {
 	switch {
 	case strings.HasSuffix(l.v.name, ".failures") && l.above():
+		if !(l.x >= 0 && l.x <= mostProbes) {
+			return 0, false
+		}
 		n = int(math.Ceil(l.x))
 		if l.operator == operators.Greater {
 			n = int(math.Floor(l.x)) + 1

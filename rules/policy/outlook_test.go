@@ -99,6 +99,8 @@ func TestDelays(t *testing.T) {
 		{"not that", "{when: '!(" + e + ")'}", BlackHole, "1/s", nil, "not told"},
 		{"noise", "{when: 'delivery.ratio < 0.9'}", BlackHole, "1/s", nil, "not told"},
 		{"a fact alone", "{when: 'route.provider == \"p\"'}", BlackHole, "1/s", nil, "not told"},
+		{"more messages than anybody waits for", "{when: '" + e + " && delivery.messages >= 1.0e300'}", BlackHole, "1/s", nil, "not told"},
+		{"more probes than anybody waits for", `{when: 'probe["bind"].failures >= 1000000'}`, ProbeFails, "", nil, "not told"},
 		{"beyond the table", "{when: 'delivery.evidence >= 1000'}", BlackHole, "1/s", nil, "not told"},
 		{"a bind sees no black hole", `{when: 'probe["bind"].failures >= 3'}`, BlackHole, "1/s", nil, "never"},
 		{"three probes and a timeout, and for", `{when: 'probe["bind"].failures >= 3', for: 10s}`, ProbeFails, "", nil, "40s..45s"},
