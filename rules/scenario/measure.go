@@ -127,7 +127,7 @@ func Detect(seed uint64, f policy.Fault, rate float64, well, within time.Duratio
 // was well passed the threshold for so long.
 type Alarms [][][]int
 
-// Healthy watches a route on which all is well for a while, and counts how often its signals cross their thresholds.
+// WatchHealthy watches a route on which all is well for a while, and counts how often its signals cross their thresholds.
 func WatchHealthy(seed uint64, rate, diurnal float64, lasts time.Duration) Alarms {
 	t := NewProbation(seed, rate, diurnal)
 	t.Run(policy.HealthyBlock, nil) // until windows have filled
