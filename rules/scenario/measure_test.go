@@ -31,7 +31,7 @@ const month = 30 * 24 * time.Hour
 // fault, and how often on a healthy route. It prints what it measured beside what the code holds. The whole table is
 // written anew by
 //
-//	go test ./rules/scenario -run '^$' -bench Measured -benchtime 1x -timeout 0 -measure.months 24 -measure.runs 200 -measure.write $PWD/rules/policy/measured.go
+//	go test ./rules/scenario -run '^$' -bench Measured -benchtime 1x -timeout 0 -measure.months 10 -measure.runs 100 -measure.write $PWD/rules/policy/measured.go
 func BenchmarkMeasured(b *testing.B) {
 	for range b.N {
 		delays := measureDelays(*measureRuns)
