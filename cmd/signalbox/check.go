@@ -5,38 +5,65 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"signalbox/rules/policy"
 )
 
+// checkOptions are the flags of check.
+type checkOptions struct {
+	output   string
+	simulate time.Duration
+	limit    time.Duration
+	seed     uint64
+	assumes  policy.Assumptions
+}
+
 func newCheck() *cobra.Command {
-	var output string
+	o := checkOptions{limit: 2 * time.Minute, assumes: policy.Assumptions{ProbeFailures: 0.01}}
 	c := &cobra.Command{
 		Use:   "check DIR",
-		Short: "Say what is wrong with a policy, and what might be",
+		Short: "Say what is wrong with a policy, what might be, and how it will behave",
 		Long: `Parses a policy, a folder of YAML files or one file, and prints every problem with its file, line and column,
-and what was wanted; then advice on what is legal but hardly meant. Exits with 1 where there are problems.`,
-		Example:           "  signalbox check examples/quickstart/policy",
+and what was wanted; then advice on what is legal but hardly meant; then, of each rule, how fast it finds
+faults and how often it would demote a route on which all is well. Exits with 1 where there are problems.
+
+The times run from the fault to the demotion: in half of the cases where no guard waits, and in 19 of 20
+with the guards waiting in full. They and the false demotions were measured with a simulated carrier, whose
+messages do not depend on each other and whose baseline is known; real traffic is rougher. What was not
+measured is not told. With --simulate, the policy's own rules and guards judge a simulated site of its
+lanes and routes on which all is well, and every demotion is false.`,
+		Example: `  signalbox check examples/quickstart/policy
+  signalbox check --simulate 30d policy`,
 		Args:              takes("DIR"),
 		ValidArgsFunction: completePolicy,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return check(cmd.OutOrStdout(), args[0], output)
+			return check(cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], &o)
 		},
 	}
-	addOutput(c, &output)
+	addOutput(c, &o.output)
+	f := c.Flags()
+	f.Var(&lastingFlag{"simulate", &o.simulate}, "simulate", "also simulate so much time on a healthy site, such as 30d")
+	f.Var(&lastingFlag{"simulate-limit", &o.limit}, "simulate-limit", "stop the simulation when it has taken so long")
+	f.Uint64Var(&o.seed, "seed", 1, "of the simulation: the same one gives the same answer")
+	f.Var(&lastingFlag{"probe-interval", &o.assumes.ProbeInterval}, "probe-interval", "time from one probe to the next (default 10s, and 1m for receipt and handset)")
+	f.Var(&lastingFlag{"probe-timeout", &o.assumes.ProbeTimeout}, "probe-timeout", "after which a probe has failed (default 5s, and 1m for receipt and handset)")
+	f.Var(&shareFlag{"probe-failures", &o.assumes.ProbeFailures}, "probe-failures", "share of probes that fail though all is well")
 	return c
 }
 
 // checked is what check found, as JSON.
 type checked struct {
-	Revision string           `json:"revision,omitempty"`
-	Problems []policy.Problem `json:"problems"`
-	Advice   []policy.Problem `json:"advice"`
+	Revision   string           `json:"revision,omitempty"`
+	Problems   []policy.Problem `json:"problems"`
+	Advice     []policy.Problem `json:"advice"`
+	Outlook    []policy.Outlook `json:"outlook,omitempty"`
+	Simulation *simulated       `json:"simulation,omitempty"`
 }
 
-func check(w io.Writer, path, output string) error {
+func check(w, talk io.Writer, path string, o *checkOptions) error {
 	out := checked{Problems: []policy.Problem{}, Advice: []policy.Problem{}}
 	p, err := loadPolicy(path)
 	var problems policy.Problems
@@ -46,16 +73,20 @@ func check(w io.Writer, path, output string) error {
 	case err != nil:
 		return err
 	default:
-		out.Revision, out.Advice = p.Revision, append(out.Advice, p.Advice()...)
+		out.Revision, out.Advice = p.Revision, append(append(out.Advice, p.Advice()...), p.Outdated(time.Now())...)
+		out.Outlook = p.Outlooks(o.assumes)
+		if o.simulate > 0 {
+			out.Simulation = simulate(talk, p, o)
+		}
 	}
-	if output == "json" {
+	if o.output == "json" {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		if err := e.Encode(out); err != nil {
 			return err
 		}
-	} else {
-		out.print(w, p)
+	} else if err := out.print(w, p); err != nil {
+		return err
 	}
 	if n := len(out.Problems); n > 0 {
 		return &failure{exitNo, fmt.Errorf("%s: %s", path, plural(n, "problem")), ""}
@@ -63,16 +94,26 @@ func check(w io.Writer, path, output string) error {
 	return nil
 }
 
-func (c *checked) print(w io.Writer, p *policy.Policy) {
+func (c *checked) print(w io.Writer, p *policy.Policy) error {
 	for _, problem := range c.Problems {
 		fmt.Fprintln(w, problem)
 	}
 	for _, advice := range c.Advice {
 		fmt.Fprintf(w, "advice: %s\n", advice)
 	}
-	if p != nil {
-		fmt.Fprintf(w, "ok: %s, %s, %s, revision %s\n", plural(len(p.Routes), "route"), plural(len(p.Lanes), "lane"), plural(len(p.Rules), "rule"), p.Revision)
+	if p == nil {
+		return nil
 	}
+	if err := printOutlooks(w, c.Outlook); err != nil {
+		return err
+	}
+	if c.Simulation != nil {
+		if err := c.Simulation.print(w); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "ok: %s, %s, %s, revision %s\n", plural(len(p.Routes), "route"), plural(len(p.Lanes), "lane"), plural(len(p.Rules), "rule"), p.Revision)
+	return err
 }
 
 func plural(n int, what string) string {

@@ -41,29 +41,40 @@ func Adopt(p *policy.Policy, w route.World, last *route.Table, now time.Time) Ou
 }
 
 // adoptLane is the state of the policy's lane at index i. A lane that is new takes over what is remembered of its routes
-// where its messages went before.
+// where its messages went before, and one that takes over the messages of an MCC-MNC what its lane remembered.
 func adoptLane(p *policy.Policy, i int, w *route.World) route.LaneState {
 	l := &p.Lanes[i]
 	next := route.LaneState{Lane: l.Lane}
 	was := w.Lane(l.Lane)
-	if was == nil {
-		if from := servedBy(w, l.Lane); from != nil {
-			next.Routes = inherit(l, from)
-		}
-		return next
+	if was != nil {
+		next.Changes, next.Routes = was.Changes, stay(l, was.Routes)
+	} else if was = servedBy(w, l.Lane); was != nil {
+		next.Routes = inherit(l, was)
 	}
-	next.Changes, next.Routes = was.Changes, stay(l, was.Routes)
-	keys := p.LaneKeys()
-	for k := range was.Networks {
-		on := &was.Networks[k]
-		if route.Find(keys, l.Class, on.Network) != i {
-			continue // it has a lane of its own now
-		}
-		if routes := stay(l, on.Routes); routes != nil {
-			next.Networks = append(next.Networks, route.NetworkState{Network: on.Network, Routes: routes})
+	var networks []route.NetworkState
+	if was != nil {
+		networks = append(networks, was.Networks...)
+	}
+	for k := range w.Lanes {
+		if gone := &w.Lanes[k]; gone.Lane.Class == l.Class && p.Lane(gone.Lane) == nil {
+			networks = append(append(networks, gone.Networks...), route.NetworkState{Network: gone.Lane.Network, Routes: gone.Routes})
 		}
 	}
+	next.Networks = within(p, l, networks)
 	return next
+}
+
+// within are those of the networks that a lane serves among others, each once, with the routes that it has.
+func within(p *policy.Policy, l *policy.Lane, networks []route.NetworkState) []route.NetworkState {
+	var out []route.NetworkState
+	for _, on := range networks {
+		routes := stay(l, on.Routes)
+		at, there := slices.BinarySearchFunc(out, on.Network, func(s route.NetworkState, n route.Network) int { return cmp.Compare(s.Network, n) })
+		if routes != nil && !there && isWithin(p, l, on.Network) {
+			out = slices.Insert(out, at, route.NetworkState{Network: on.Network, Routes: routes})
+		}
+	}
+	return out
 }
 
 // servedBy is the lane that the messages of a new one went by, or nil.
@@ -78,23 +89,46 @@ func servedBy(w *route.World, l route.Lane) *route.LaneState {
 	return nil
 }
 
-// inherit are the states of the routes of a new lane as they were where its messages went: on its network where that was
-// judged apart, else in the lane.
+// inherit are the states of the routes of a new lane as they were where its messages went: in the lane, and on its network
+// where that was judged apart. A proposal stays where it was made.
 func inherit(l *policy.Lane, from *route.LaneState) []route.State {
 	out := stay(l, from.Routes)
+	for i := range out {
+		out[i].Proposal, out[i].ProposedBy, out[i].ProposedTo, out[i].ExpiresAt = "", "", "", time.Time{}
+	}
 	on := from.Network(l.Network)
 	if on == nil {
 		return out
 	}
 	for _, s := range stay(l, on.Routes) {
 		at, there := slices.BinarySearchFunc(out, s.Route, func(x route.State, id route.ID) int { return cmp.Compare(x.Route, id) })
-		switch {
-		case !there:
+		if there {
+			out[at] = merged(&out[at], &s)
+		} else {
 			out = slices.Insert(out, at, s)
-		case out[at].Phase == route.Active:
-			out[at] = s
 		}
 	}
+	return out
+}
+
+// merged is what is left of a route's states in a lane and on a network of it, where both become one: what keeps it out
+// further, and where both do, for as long as either and for the rules of both.
+func merged(lane, network *route.State) route.State {
+	first, second := lane, network
+	if further(network, lane) || farOut(lane.Phase) == 0 {
+		first, second = network, lane
+	}
+	out := clone(first)
+	if farOut(second.Phase) == 0 {
+		return out
+	}
+	out.HoldUntil = later(first.HoldUntil, second.HoldUntil)
+	for _, rule := range second.Rules {
+		if !holds(&out, rule) {
+			out.Rules = append(out.Rules, rule)
+		}
+	}
+	accuse(&out.Accused, second.Accused)
 	return out
 }
 

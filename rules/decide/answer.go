@@ -24,6 +24,7 @@ func Answer(p *policy.Policy, w route.World, seen Seen, a Reply, now time.Time) 
 	if a.Actor == "" {
 		return Outcome{}, fmt.Errorf("actor: want the name of who answers, got nothing")
 	}
+	seen.lanes = p.LaneKeys()
 	r := newRound(p, seen, w, now, Options{})
 	next := w
 	next.Lanes = slices.Clone(w.Lanes)
@@ -34,7 +35,9 @@ func Answer(p *policy.Policy, w route.World, seen Seen, a Reply, now time.Time) 
 			continue
 		}
 		for _, l := range f.rows() {
-			if i := slices.IndexFunc(l.states, func(s route.State) bool { return s.ProposedBy != "" && s.Proposal == a.Proposal }); i >= 0 {
+			if i := slices.IndexFunc(l.states, func(s route.State) bool {
+				return s.ProposedBy != "" && s.Proposal == a.Proposal && r.now.Before(s.ExpiresAt)
+			}); i >= 0 {
 				if err := l.answerProposal(i, a); err != nil {
 					return Outcome{}, err
 				}
@@ -61,12 +64,24 @@ func (l *lane) answerProposal(i int, a Reply) error {
 	}
 	c.mode, c.actor = route.Act, a.Actor
 	asked := l.put(c)
-	if g := asked.held; g != nil && (!a.Force || g.Guard == guardMinActive) {
+	if g := asked.refuses(a.Force); g != nil {
 		return &Refused{*g}
 	}
 	asked.mode = route.Act
 	l.enforce(&asked, []*policy.Rule{c.rule})
 	return nil
+}
+
+// refuses is the first guard that holds what a person approves; with force only min_active does. Nil where none is.
+func (a *ask) refuses(force bool) *route.GuardResult {
+	if !force {
+		return a.held
+	}
+	at := slices.IndexFunc(a.guards, func(g route.GuardResult) bool { return g.Guard == guardMinActive && g.Result == hold })
+	if at < 0 {
+		return nil
+	}
+	return &a.guards[at]
 }
 
 // proposed is the change that the proposal on route i is about.

@@ -50,8 +50,8 @@ func (l *lane) put(c change) ask {
 	if until := l.states[c.index].HoldUntil; c.verdict == route.VerdictPromote && l.now.Before(until) {
 		a.guards = append(a.guards, route.GuardResult{Guard: guardHoldDown, Result: hold, Why: "it stays out until " + l.clock(until) + ", its hold-down", Frees: "the end of its hold-down"})
 	}
-	if len(a.guards) == 0 {
-		a.guards = l.guards(c)
+	if len(a.guards) == 0 || c.actor != "" {
+		a.guards = append(a.guards, l.guards(c)...) // a person who passes over an order is told all the same
 	}
 	for i := range a.guards {
 		switch a.guards[i].Result {

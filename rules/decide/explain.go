@@ -45,7 +45,7 @@ type ClauseView struct {
 // Explain says why route id is where it is in a lane, or on one network of a lane, from the state and signals of the last
 // round. It returns false where there is no such route in such a lane.
 func Explain(p *policy.Policy, w route.World, seen Seen, key route.Lane, id route.ID) (Explanation, bool) {
-	seen.Also = id
+	seen.Also, seen.lanes = id, p.LaneKeys()
 	r := newRound(p, seen, w, w.At, Options{})
 	families := r.families(w.Lanes)
 	r.rates = rates(families)
@@ -147,27 +147,42 @@ func (l *lane) holding(i int) bool {
 	return h != nil && h.Seen.Equal(l.now)
 }
 
+// where says where route i is and why: first what an operator or the policy says, then what rules did.
 func (l *lane) where(i int) string {
-	s := &l.states[i]
+	s, at := &l.states[i], l.standing(i)
+	said := ""
+	if at.by != "" {
+		said = at.by + "; "
+	}
+	if l.within != nil && at.state != nil && at.state != s && at.phase != route.Active {
+		return said + l.moves(at.state, " in the lane")
+	}
+	return said + l.moves(s, "")
+}
+
+// moves says where rules have led a route, and in which row where that is not this one.
+func (l *lane) moves(s *route.State, row string) string {
 	switch {
 	case s.Phase == route.Active && s.Since.IsZero():
 		return "active since the policy was loaded; no rule has moved it"
 	case s.Phase == route.Active:
-		return fmt.Sprintf("active since %s: %s", l.clock(s.Since), s.Text)
+		return fmt.Sprintf("active%s since %s: %s", row, l.clock(s.Since), s.Text)
 	case s.Phase == route.Recovering:
-		return fmt.Sprintf("on its way back since %s: %s", l.clock(s.Since), s.Text)
+		return fmt.Sprintf("on its way back%s since %s: %s", row, l.clock(s.Since), s.Text)
 	}
-	return fmt.Sprintf("demoted since %s by %s: %s", l.clock(s.Since), strings.Join(s.Rules, ", "), s.Text)
+	return fmt.Sprintf("demoted%s since %s by %s: %s", row, l.clock(s.Since), strings.Join(s.Rules, ", "), s.Text)
 }
 
 // next says what has to happen for route i to move.
 func (l *lane) next(i int) string {
 	s := &l.states[i]
-	switch {
+	switch at := l.standing(i); {
 	case l.holding(i):
 		return fmt.Sprintf("%s asks for it to be %s, which %s holds: %s; what frees it: %s", s.Hold.Rule, moved(change{verdict: s.Hold.Verdict}), s.Hold.Guard, s.Hold.Why, s.Hold.Frees)
 	case s.ProposedBy != "":
 		return fmt.Sprintf("a person may approve the proposal %s until %s", s.Proposal, l.clock(s.ExpiresAt))
+	case at.phase != route.Active && s.Phase == route.Active:
+		return "it comes back with the lane"
 	case s.Phase == route.Active:
 		return l.nextActive(i)
 	}

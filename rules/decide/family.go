@@ -38,25 +38,33 @@ func (r *round) family(pl *policy.Lane, state *route.LaneState) *family {
 	rules := r.rulesFor(pl.Lane)
 	live := r.source.Live(pl.Lane)
 	ids := r.judged(pl, state, rules, live)
-	networks := f.networksToJudge(rules)
+	networks, judged := f.networksToLookAt(rules)
 	if len(ids) == 0 && len(networks) == 0 && len(state.Changes) == 0 {
 		return nil
 	}
 	f.own = f.row(pl.Lane, pl.Lane, ids, state.Routes, rules)
 	for _, n := range networks {
-		f.networks = append(f.networks, f.network(n, live, rules))
+		l := f.network(n, live, rules)
+		if !slices.Contains(judged, n) {
+			l.rules = nil
+		}
+		f.networks = append(f.networks, l)
 	}
 	f.look()
 	return f
 }
 
-// judged are the routes of a lane that there is something to say of, by id: those that messages or probes tell of, those
-// that something is remembered of, those that carry the lane, and all where a rule may move a route that nothing tells of.
+// judged are the routes of a lane that there is something to say of, by id: those that messages or probes tell of (where a
+// rule judges routes by all lanes, messages in any of them), those that something is remembered of, those that carry the
+// lane, and all where a rule may move a route that nothing tells of.
 func (r *round) judged(pl *policy.Lane, state *route.LaneState, rules []*policy.Rule, live []route.ID) []route.ID {
 	var ids []route.ID
 	if slices.ContainsFunc(rules, func(rule *policy.Rule) bool { return rule.Demote.When.SaysOfUnheard() }) {
 		ids = slices.Clone(pl.Order)
 	} else {
+		if slices.ContainsFunc(rules, perRoute) {
+			ids = r.liveAnywhere(pl) // such a rule moves them here too
+		}
 		for _, list := range [][]route.ID{live, r.probed} {
 			for _, id := range list {
 				if pl.Has(id) {
@@ -68,31 +76,31 @@ func (r *round) judged(pl *policy.Lane, state *route.LaneState, rules []*policy.
 			ids = append(ids, state.Routes[i].Route)
 		}
 		ids = append(ids, r.carriers(pl, state)...)
-		if slices.ContainsFunc(rules, perRoute) { // what is heard of them elsewhere counts here too
-			ids = append(ids, slices.DeleteFunc(r.liveAnywhere(), func(id route.ID) bool { return !pl.Has(id) })...)
-		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
 
-// liveAnywhere are the routes that have messages in any lane, by id.
-func (r *round) liveAnywhere() []route.ID {
-	if r.live == nil {
-		r.live = []route.ID{}
+// liveAnywhere are the routes of a lane that have messages in any lane.
+func (r *round) liveAnywhere(pl *policy.Lane) []route.ID {
+	if r.anywhere == nil {
+		r.anywhere = []route.ID{}
 		for i := range r.policy.Lanes {
-			r.live = append(r.live, r.source.Live(r.policy.Lanes[i].Lane)...)
+			r.anywhere = append(r.anywhere, r.source.Live(r.policy.Lanes[i].Lane)...)
 		}
-		slices.Sort(r.live)
-		r.live = slices.Compact(r.live)
+		slices.Sort(r.anywhere)
+		r.anywhere = slices.Compact(r.anywhere)
 	}
-	return slices.Clone(r.live)
+	return slices.DeleteFunc(slices.Clone(pl.Order), func(id route.ID) bool {
+		_, there := slices.BinarySearch(r.anywhere, id)
+		return !there
+	})
 }
 
 // carriers are the routes that the table gives a lane's traffic to by right.
 func (r *round) carriers(pl *policy.Lane, state *route.LaneState) []route.ID {
 	var out []route.ID
-	overrides, of := covering(r.overrides, pl.Lane), inWorld(state, "")
+	overrides, of := covering(r.overrides, pl.Lane), inWorld(state, pl.Network)
 	for _, id := range pl.Order {
 		if s := stands(r.policy, pl.Lane, overrides, of, id); !s.usable() || pl.Shares != nil && pl.Shares[id] == 0 {
 			continue
@@ -104,17 +112,21 @@ func (r *round) carriers(pl *policy.Lane, state *route.LaneState) []route.ID {
 	return out
 }
 
-// networksToJudge are the networks of the lane that rules judge apart, and those where something is remembered.
-func (f *family) networksToJudge(rules []*policy.Rule) []route.Network {
-	var out []route.Network
+// networksToLookAt are the networks of the lane that may have a row of their own, and those of them that rules judge:
+// where messages go, and where something is remembered.
+func (f *family) networksToLookAt(rules []*policy.Rule) (all, judged []route.Network) {
 	if slices.ContainsFunc(rules, perNetwork) {
-		out = f.source.Networks(f.policy.Lane)
+		judged = slices.Clone(f.source.Networks(f.policy.Lane))
 	}
 	for i := range f.from.Networks {
-		out = append(out, f.from.Networks[i].Network)
+		judged = append(judged, f.from.Networks[i].Network)
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	all = slices.Clone(judged)
+	if f.registers || f.from.Networks != nil || f.overrides != nil {
+		all = append(all, apart(f.round.policy, f.policy, f.from, f.overrides)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), judged
 }
 
 func perNetwork(r *policy.Rule) bool { return r.Per == policy.PerNetwork }

@@ -129,10 +129,13 @@ func (l *lane) minActive(c change) route.GuardResult {
 	return passes("%s would stay active", count(worst, "route"))
 }
 
-// onNetwork says on which network of the lane, where it is about one.
+// onNetwork says where in the family, where that is not here.
 func (l *lane) onNetwork(where *lane) string {
-	if where == l {
+	switch {
+	case where == l:
 		return ""
+	case where.within == nil:
+		return " in the lane"
 	}
 	return " on " + string(where.key.Network)
 }
@@ -208,14 +211,19 @@ func (l *lane) settle(c change) route.GuardResult {
 
 // inFlight lets one change at a time into a lane: none beside another of the same round, and no second route onto its
 // way back while a first is on it. A route may be demoted while another comes back: the lane must not wait for a ramp.
+// One that is on its way back on a network, but out in the lane, gets nothing of it there: nobody waits for that. Where a
+// reload brought two ways back together, both go on.
 func (l *lane) inFlight(c change) route.GuardResult {
 	if l.changed != "" {
 		return holdsBack("the next round", "%s has just changed", l.changed)
 	}
+	if c.verdict != route.VerdictPromote || l.continues(c) {
+		return passes("no other change is under way")
+	}
 	for _, r := range l.rows() {
 		for i := range r.states {
 			s := &r.states[i]
-			if (r != l || i != c.index) && s.Phase == route.Recovering && c.verdict == route.VerdictPromote {
+			if s.Route != l.states[c.index].Route && s.Phase == route.Recovering && r.phase(i) == route.Recovering {
 				return holdsBack(string(s.Route)+" becoming active or demoted", "%s is on its way back%s", s.Route, l.onNetwork(r))
 			}
 		}

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"math"
 	"time"
 
 	"signalbox/rules/route"
@@ -72,8 +73,12 @@ func (l *lane) waits(c change) bool {
 	return h != nil && h.Rule == c.rule.Name && h.Verdict == c.verdict && l.now.Sub(h.Seen) <= pauseEnds
 }
 
-// waited is how long the change has been asked for and held without a pause.
+// waited is how long the change has been asked for and held without a pause. One that a person is asked about has had all
+// the time that guards take.
 func (l *lane) waited(c change) time.Duration {
+	if s := &l.states[c.index]; s.ProposedBy == c.rule.Name && (s.ProposedTo == route.Demoted) == (c.verdict == route.VerdictDemote) {
+		return math.MaxInt64
+	}
 	if !l.waits(c) {
 		return 0
 	}

@@ -20,7 +20,7 @@ type tester interface {
 }
 
 // site is a policy in parts; empty parts are those of plain.
-type site struct{ routes, classes, lanes, rules, guards string }
+type site struct{ routes, classes, lanes, rules, guards, windows string }
 
 // plain has three routes in one lane, and two rules that do not wait for anything.
 var plain = site{
@@ -73,6 +73,9 @@ func (s site) parse(t tester) *policy.Policy {
 	}
 	text := "version: 1\nroutes:" + or(s.routes, plain.routes) + "\nclasses:" + or(s.classes, plain.classes) +
 		"\nlanes:" + or(s.lanes, plain.lanes) + "\nrules:" + or(s.rules, plain.rules) + "\nguards: " + or(s.guards, plain.guards) + "\n"
+	if s.windows != "" {
+		text += "windows:" + s.windows + "\n"
+	}
 	p, err := policy.Parse([]policy.File{{Name: "policy.yml", Data: []byte(text)}})
 	if err != nil {
 		t.Fatalf("parse policy: %v\n%s", err, text)
@@ -94,8 +97,10 @@ type story struct {
 	now     time.Time
 	options Options
 	looks   map[route.ID]look
-	on      map[place]look  // in one lane, or on one network, alone
-	apart   []route.Network // networks that messages go to
+	on      map[place]look    // in one lane, or on one network, alone
+	wide    map[route.ID]look // by the messages of all lanes, where that is otherwise
+	apart   []route.Network   // networks that messages go to
+	idle    []place           // routes that nothing tells of in a lane
 	journal []route.Decision
 	last    Outcome // of the last round
 }
@@ -115,11 +120,12 @@ type look struct {
 	path      float64 // receipts of earlier messages
 	hasSecond bool
 	probesOK  int64
-	bind      int64 // failures in a row, negative for successes, 0 for no result yet
+	rate      float64 // submits a second; 0 is 4, negative is none
+	bind      int64   // failures in a row, negative for successes, 0 for no result yet
 }
 
 func (s site) begin(t tester) *story {
-	st := &story{t: t, policy: s.parse(t), now: began, looks: map[route.ID]look{}, on: map[place]look{}}
+	st := &story{t: t, policy: s.parse(t), now: began, looks: map[route.ID]look{}, on: map[place]look{}, wide: map[route.ID]look{}}
 	st.take(Adopt(st.policy, st.world, nil, st.now))
 	return st
 }
@@ -163,7 +169,9 @@ type telling func(key route.Lane, ids []route.ID) []route.Signals
 type told struct {
 	policy   *policy.Policy
 	tell     telling
+	wide     telling // by the messages of all lanes; nil is the same
 	networks []route.Network
+	idle     []place // not live
 }
 
 func (s told) Judge(scope route.Scope, asks []route.Inquiry, _ time.Time) []route.Signals {
@@ -171,17 +179,25 @@ func (s told) Judge(scope route.Scope, asks []route.Inquiry, _ time.Time) []rout
 	for i := range asks {
 		ids[i] = asks[i].Route
 	}
+	if scope.Wide && s.wide != nil {
+		return s.wide(scope.Key(), ids)
+	}
 	return s.tell(scope.Key(), ids)
 }
 
 func (s told) Live(lane route.Lane) []route.ID {
-	return slices.Sorted(slices.Values(s.policy.Lane(lane).Order))
+	live := slices.Sorted(slices.Values(s.policy.Lane(lane).Order))
+	return slices.DeleteFunc(live, func(id route.ID) bool { return slices.Contains(s.idle, place{lane, id}) })
 }
 
 func (s told) Probed() []route.ID { return nil }
 
 func (s told) Networks(lane route.Lane) []route.Network {
-	return slices.DeleteFunc(slices.Clone(s.networks), func(n route.Network) bool { return n == lane.Network || !lane.Network.Contains(n) })
+	keys := s.policy.LaneKeys()
+	return slices.DeleteFunc(slices.Clone(s.networks), func(n route.Network) bool {
+		at := route.Find(keys, lane.Class, n)
+		return at < 0 || keys[at] != lane || n == lane.Network
+	})
 }
 
 // judge is a round on what a test tells.
@@ -205,8 +221,22 @@ func (s *story) signals(key route.Lane, ids []route.ID) []route.Signals {
 	return out
 }
 
+// widely are what the book would say of routes over all lanes.
+func (s *story) widely(key route.Lane, ids []route.ID) []route.Signals {
+	out := s.signals(key, ids)
+	for i, id := range ids {
+		if v, set := s.wide[id]; set {
+			out[i] = v.signals(key, id, ids, s.now)
+		}
+	}
+	return out
+}
+
 func (v look) signals(key route.Lane, id route.ID, ids []route.ID, now time.Time) route.Signals {
 	sig := route.Signals{Lane: key, Route: id, At: now, Rate: 4}
+	if v.rate != 0 {
+		sig.Rate = max(0, v.rate)
+	}
 	if v.bind != 0 {
 		sig.Probes = map[string]route.Probe{"bind": {Quality: route.Quality{Known: true}, Failures: max(0, v.bind), Successes: max(0, -v.bind)}}
 	}
@@ -272,7 +302,12 @@ func (s *story) round() []route.Decision {
 
 // judge is one round from a world.
 func (s *story) judge(w route.World) Outcome {
-	return Round(s.policy, told{s.policy, s.signals, s.apart}, w, s.now, s.options)
+	return Round(s.policy, s.source(), w, s.now, s.options)
+}
+
+// source is what the test tells.
+func (s *story) source() told {
+	return told{policy: s.policy, tell: s.signals, wide: s.widely, networks: s.apart, idle: s.idle}
 }
 
 // again judges the last round from the world as it was stored.

@@ -169,9 +169,24 @@ func (l *lane) after(c change, look func([]standing)) {
 	}
 	was, state := row[at], l.states[c.index]
 	state.Phase, state.Step = c.to, c.step
-	row[at].phase, row[at].state = c.to, &state
+	row[at] = stands(l.round.policy, l.key, l.covered, l.remembersWith(&state), was.id)
 	look(row)
 	row[at] = was
+}
+
+// remembersWith is what the round remembers, with another state of one route here.
+func (l *lane) remembersWith(after *route.State) remembered {
+	return func(id route.ID) (inLane, onNetwork *route.State) {
+		inLane, onNetwork = l.remembers(id)
+		switch {
+		case id != after.Route:
+		case l.within != nil:
+			onNetwork = after
+		default:
+			inLane = after
+		}
+		return inLane, onNetwork
+	}
 }
 
 // shift forgets how routes stood before a change.
@@ -186,14 +201,15 @@ func (l *lane) standing(i int) standing {
 	return stands(l.round.policy, l.key, l.covered, l.remembers, l.states[i].Route)
 }
 
-// phase is where route i stands: on a network, where its lane has it while that is not active.
+// phase is where route i stands: on a network, where its lane has it while that is further out.
 func (l *lane) phase(i int) route.Phase {
+	s := &l.states[i]
 	if l.within != nil {
-		if k := l.within.index(l.states[i].Route); k >= 0 && l.within.states[k].Phase != route.Active {
-			return l.within.states[k].Phase
+		if lane := l.within.state(s.Route); lane != nil && !further(s, lane) {
+			return lane.Phase
 		}
 	}
-	return l.states[i].Phase
+	return s.Phase
 }
 
 // calm ends what has not been asked for on route i for a while, and forgets relapses after long peace.

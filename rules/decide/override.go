@@ -90,13 +90,16 @@ func (r *round) checkFreeze(o *route.Override) error {
 		return fmt.Errorf("changes: want promotions, demotions or changes, got %q", o.Changes)
 	case o.Route != "":
 		return fmt.Errorf("route: want nothing, as a freeze is about every route of a lane, got %q", o.Route)
-	case !slices.ContainsFunc(r.policy.Lanes, func(l policy.Lane) bool { return about(o, l.Lane) }):
+	case !slices.ContainsFunc(r.policy.Lanes, func(l policy.Lane) bool { return r.about(o, &l) }):
 		return fmt.Errorf("network: want a lane of the policy in %s/%s, got none", o.Class, o.Network)
 	}
 	return nil
 }
 
 func (r *round) meant(id route.ID) string {
+	if id == "" {
+		return ""
+	}
 	ids := make([]string, len(r.policy.Routes))
 	for i := range ids {
 		ids[i] = string(r.policy.Routes[i].ID)
@@ -107,9 +110,9 @@ func (r *round) meant(id route.ID) string {
 	return ""
 }
 
-// about reports whether an order covers a lane or lies within it.
-func about(o *route.Override, l route.Lane) bool {
-	return o.Covers(l) || (o.Class == route.AnyClass || o.Class == l.Class) && l.Network.Contains(o.Network)
+// about reports whether an order is about a lane, or about one MCC-MNC of those that the lane serves.
+func (r *round) about(o *route.Override, l *policy.Lane) bool {
+	return o.Covers(l.Lane) || (o.Class == route.AnyClass || o.Class == l.Class) && isWithin(r.policy, l, o.Network)
 }
 
 // rowsOf are the lanes with the order's route that it covers, or, where it is about one network, that network in its lane.
@@ -117,10 +120,10 @@ func (r *round) rowsOf(o *route.Override) []route.Lane {
 	var out []route.Lane
 	for i := range r.policy.Lanes {
 		switch l := &r.policy.Lanes[i]; {
-		case !l.Has(o.Route) || !about(o, l.Lane):
+		case !l.Has(o.Route) || !r.about(o, l):
 		case o.Covers(l.Lane):
 			out = append(out, l.Lane)
-		case o.Network.Country() != o.Network && route.Find(r.policy.LaneKeys(), l.Class, o.Network) == i:
+		default:
 			out = append(out, route.Lane{Class: l.Class, Network: o.Network})
 		}
 	}
@@ -131,31 +134,41 @@ func replaces(o, x *route.Override) bool {
 	return o.Kind == x.Kind && o.Class == x.Class && o.Network == x.Network && o.Route == x.Route
 }
 
-// leaves is what min_active says of the lanes that a drain leaves; nil where it lets it pass.
+// leaves is what min_active says of the lanes, and of their networks, from which a drain takes a route that carries them;
+// nil where it lets it pass. The world has the drain in it already.
 func (r *round) leaves(w route.World, o *route.Override) *Refused {
 	if o.Kind != route.Drain {
 		return nil
 	}
 	least := max(1, r.policy.Guards.MinActive)
-	keys := r.policy.LaneKeys()
-	for _, key := range r.rowsOf(o) {
-		i := route.Find(keys, key.Class, key.Network)
-		state := w.Lane(keys[i])
-		if state == nil {
+	for i := range r.policy.Lanes {
+		pl := &r.policy.Lanes[i]
+		state := w.Lane(pl.Lane)
+		if state == nil || !pl.Has(o.Route) {
 			continue
 		}
-		network := route.Network("")
-		if key != keys[i] {
-			network = key.Network
-		}
-		left := countUsable(row(r.policy, &r.policy.Lanes[i], key, covering(w.Overrides, key), inWorld(state, network)))
-		if left < least {
-			g := holdsBack("another route of the lane becoming active", "%s would stay usable in %s, and at least %d must", count(left, "route"), key, least)
-			g.Guard = guardMinActive
-			return &Refused{g}
+		for _, key := range append([]route.Lane{pl.Lane}, r.apartIn(pl, state, w.Overrides)...) {
+			of := inWorld(state, key.Network)
+			if was := stands(r.policy, key, covering(r.overrides, key), of, o.Route); !o.Covers(key) || !was.usable() {
+				continue
+			}
+			if left := countUsable(row(r.policy, pl, key, covering(w.Overrides, key), of)); left < least {
+				g := holdsBack("another route of the lane becoming active", "%s would stay usable in %s, and at least %d must", count(left, "route"), key, least)
+				g.Guard = guardMinActive
+				return &Refused{g}
+			}
 		}
 	}
 	return nil
+}
+
+// apartIn are the networks of a lane on which something is remembered or ordered.
+func (r *round) apartIn(pl *policy.Lane, state *route.LaneState, overrides []route.Override) []route.Lane {
+	var out []route.Lane
+	for _, n := range apart(r.policy, pl, state, overrides) {
+		out = append(out, route.Lane{Class: pl.Class, Network: n})
+	}
+	return out
 }
 
 // setOrder records an order that comes into force.
@@ -211,15 +224,20 @@ func (r *round) endOverrides(w *route.World) []route.Override {
 
 func (r *round) over(o route.Override) bool { return !o.Until.IsZero() && !r.now.Before(o.Until) }
 
-// ordered are the operators' orders that hold a change.
+// ordered are the operators' orders that hold a change: one about a network of the lane holds the lane's, which would move
+// the route there too.
 func (l *lane) ordered(c change) []route.GuardResult {
 	var out []route.GuardResult
-	for i := range l.covered {
-		switch o := &l.covered[i]; {
-		case o.Kind == route.Pin && o.Route == l.states[c.index].Route:
-			out = append(out, route.GuardResult{Guard: guardPinned, Result: hold, Why: "it is " + o.Text(stamp), Frees: "the end of the pin"})
-		case o.Kind == route.Freeze && policy.Freeze(o.Changes).Holds(c.verdict):
-			out = append(out, route.GuardResult{Guard: guardFrozen, Result: hold, Why: "the lane's " + o.Changes + " are " + o.Text(stamp), Frees: "the end of the freeze"})
+	for _, r := range l.affected() {
+		for i := range r.covered {
+			o, on := &r.covered[i], l.onNetwork(r)
+			switch {
+			case r != l && o.Covers(l.key): // asked in the lane
+			case o.Kind == route.Pin && o.Route == l.states[c.index].Route:
+				out = append(out, route.GuardResult{Guard: guardPinned, Result: hold, Why: "it is" + on + " " + o.Text(stamp), Frees: "the end of the pin"})
+			case o.Kind == route.Freeze && policy.Freeze(o.Changes).Holds(c.verdict):
+				out = append(out, route.GuardResult{Guard: guardFrozen, Result: hold, Why: "the lane's " + o.Changes + on + " are " + o.Text(stamp), Frees: "the end of the freeze"})
+			}
 		}
 	}
 	return out

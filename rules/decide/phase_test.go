@@ -54,7 +54,7 @@ func TestAStepWaitsUntilThePromoteConditionHoldsOnItsOwnMessages(t *testing.T) {
 
 // inquiries are what the next round asks about the first lane.
 func (s *story) inquiries() (asks []route.Inquiry) {
-	Round(s.policy, asking{told{s.policy, s.signals, nil}, &asks}, s.world, s.now.Add(signal.Tick), s.options)
+	Round(s.policy, asking{s.source(), &asks}, s.world, s.now.Add(signal.Tick), s.options)
 	return asks
 }
 

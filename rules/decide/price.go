@@ -75,16 +75,30 @@ func (l *lane) priceRise(c change) route.GuardResult {
 		return passes("the policy sets no bound")
 	}
 	was, is, same := l.prices(c)
-	rise := was.Change(is)
 	switch {
 	case same:
 		return passes("the same routes carry the lane")
-	case rise == "":
+	case !was.Known() || was.Currency != is.Currency:
 		return passes("what a message costs before or after is not known")
+	}
+	cost := "a message would cost " + money(is) + " instead of " + money(was)
+	if rise := was.Change(is); rise != "" {
+		cost += ", " + rise
 	}
 	most := was.Amount.Mul(decimal.New(int64(route.FullShare+g.Limit), -4))
 	if is.Amount.GreaterThan(most) {
-		return orLower(holdsBack("a cheaper route of the lane becoming active", "a message would cost %s instead of %s, %s, and at most %s is allowed", is, was, rise, shareText(g.Limit)), g.Then)
+		return orLower(holdsBack("a cheaper route of the lane becoming active", "%s, and at most %s is allowed", cost, shareText(g.Limit)), g.Then)
 	}
-	return passes("a message would cost %s instead of %s, %s", is, was, rise)
+	return passes("%s", cost)
+}
+
+// moneyDigits is how many digits after the point of a price that was reckoned are shown.
+const moneyDigits = 6
+
+// money is a price as people read it: as it was written, or, where it was reckoned, without digits that say nothing.
+func money(p route.Price) string {
+	if p.Amount.Exponent() >= -moneyDigits {
+		return p.String()
+	}
+	return p.Amount.Round(moneyDigits).String() + " " + p.Currency
 }

@@ -52,7 +52,7 @@ func Round(p *policy.Policy, source Source, w route.World, now time.Time, o Opti
 }
 
 func newRound(p *policy.Policy, source Source, w route.World, now time.Time, o Options) *round {
-	r := &round{policy: p, source: source, overrides: w.Overrides, now: now.Round(0).UTC(), options: o}
+	r := &round{policy: p, source: source, overrides: w.Overrides, now: now.Round(0).UTC(), options: o, registers: registers(p)}
 	if source != nil {
 		r.probed = source.Probed()
 	}
@@ -90,7 +90,8 @@ type round struct {
 	source    Source
 	overrides []route.Override
 	probed    []route.ID // routes that probes have told of
-	live      []route.ID // routes that have messages in any lane; nil until somebody asks
+	registers bool       // whether the policy says where sender IDs are registered
+	anywhere  []route.ID // routes that have messages in any lane; nil before somebody asks
 	now       time.Time
 	options   Options
 	rates     map[route.ID]float64 // submits a second over all lanes

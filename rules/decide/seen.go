@@ -12,6 +12,7 @@ type Seen struct {
 	Signals []route.Signals // of lanes and networks
 	Wide    []route.Signals // of routes over all lanes, by the lane that asked
 	Also    route.ID        // a route that is looked at although nothing tells of it; "" is none
+	lanes   []route.Lane    // of the policy; nil where it is not known
 }
 
 // Judge picks the signals that were seen; a route that was not judged has unknown ones.
@@ -54,11 +55,11 @@ func (s Seen) Live(lane route.Lane) []route.ID {
 // Probed is nobody: whoever was judged is live.
 func (s Seen) Probed() []route.ID { return nil }
 
-// Networks are the networks of a lane that were judged.
+// Networks are the networks of a lane that were judged; those that have a lane of their own are none of its.
 func (s Seen) Networks(lane route.Lane) []route.Network {
 	var out []route.Network
 	for i := range s.Signals {
-		if l := s.Signals[i].Lane; l != lane && l.Class == lane.Class && lane.Network.Contains(l.Network) && l.Network.Country() != l.Network {
+		if l := s.Signals[i].Lane; l != lane && l.Class == lane.Class && lane.Network.Contains(l.Network) && l.Network.Country() != l.Network && !slices.Contains(s.lanes, l) {
 			out = append(out, l.Network)
 		}
 	}

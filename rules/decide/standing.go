@@ -13,7 +13,7 @@ type standing struct {
 	id    route.ID
 	phase route.Phase
 	admin route.Admin
-	state *route.State // what moved it there: the network's where that keeps it out, else the lane's; nil where nothing did
+	state *route.State // what moved it there: the network's where that keeps it further out, else the lane's; nil where nothing did
 	by    string       // of an admin state: why
 	set   string       // and the decision that set it
 }
@@ -34,7 +34,7 @@ type remembered func(route.ID) (lane, network *route.State)
 
 // inWorld is what a lane's state remembers, for the lane or for one network of it.
 func inWorld(l *route.LaneState, network route.Network) remembered {
-	if network == "" {
+	if network == l.Lane.Network {
 		return func(id route.ID) (*route.State, *route.State) { return l.State(id), nil }
 	}
 	return func(id route.ID) (*route.State, *route.State) { return l.State(id), l.On(network, id) }
@@ -54,7 +54,7 @@ func stands(p *policy.Policy, key route.Lane, overrides []route.Override, of rem
 	lane, network := of(id)
 	s := standing{id: id, phase: route.Active, admin: route.AdminAuto}
 	s.stand(lane)
-	if s.phase == route.Active {
+	if network != nil && further(network, lane) {
 		s.stand(network)
 	}
 	if r := p.Route(id); r != nil && !r.Registered(key.Class, key.Network) {
@@ -64,6 +64,28 @@ func stands(p *policy.Policy, key route.Lane, overrides []route.Override, of rem
 		s.order(&overrides[i])
 	}
 	return s
+}
+
+// further reports whether a route is further out on a network than in the lane. Of two ways back the shorter stretch counts.
+func further(network, lane *route.State) bool {
+	if lane == nil {
+		return farOut(network.Phase) > 0
+	}
+	if on, in := farOut(network.Phase), farOut(lane.Phase); on != in {
+		return on > in
+	}
+	return network.Phase == route.Recovering && network.Step < lane.Step
+}
+
+// farOut is how far out a phase is; 0 is active.
+func farOut(p route.Phase) int {
+	switch p {
+	case route.Recovering:
+		return 1
+	case route.Demoted:
+		return 2
+	}
+	return 0
 }
 
 // stand takes over what is remembered.

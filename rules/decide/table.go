@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -24,9 +25,9 @@ func Table(p *policy.Policy, w route.World, now time.Time) route.Table {
 
 // laneRows are the rows of a lane: its own, and those of its networks that differ.
 func laneRows(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.LaneTable {
-	own := row(p, pl, pl.Lane, covering(overrides, pl.Lane), inWorld(l, ""))
+	own := row(p, pl, pl.Lane, covering(overrides, pl.Lane), inWorld(l, pl.Network))
 	rows := []route.LaneTable{laneTable(p, pl, pl.Lane, own)}
-	for _, n := range apart(pl, l, overrides) {
+	for _, n := range apart(p, pl, l, overrides) {
 		key := route.Lane{Class: pl.Class, Network: n}
 		on := row(p, pl, key, covering(overrides, key), inWorld(l, n))
 		if differ(own, on) {
@@ -36,30 +37,46 @@ func laneRows(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides [
 	return rows
 }
 
-// apart are the networks of a lane on which something is remembered or ordered, sorted.
-func apart(pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.Network {
+// apart are the networks of a lane on which something is remembered or ordered, or sender IDs are registered, sorted.
+func apart(p *policy.Policy, pl *policy.Lane, l *route.LaneState, overrides []route.Override) []route.Network {
 	var out []route.Network
 	for i := range l.Networks {
 		out = append(out, l.Networks[i].Network)
 	}
 	for i := range overrides {
-		o := &overrides[i]
-		if o.Network != pl.Network && pl.Network.Contains(o.Network) && o.Network.Country() != o.Network && (o.Class == pl.Class || o.Class == route.AnyClass) {
+		if o := &overrides[i]; (o.Class == pl.Class || o.Class == route.AnyClass) && isWithin(p, pl, o.Network) {
 			out = append(out, o.Network)
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	return compact(out)
-}
-
-func compact(sorted []route.Network) []route.Network {
-	out := sorted[:0]
-	for i, n := range sorted {
-		if i == 0 || n != sorted[i-1] {
-			out = append(out, n)
+	for _, id := range pl.Order {
+		for class, registered := range p.Route(id).Senders {
+			if class != pl.Class && pl.Class != route.AnyClass {
+				continue
+			}
+			for _, n := range registered {
+				if isWithin(p, pl, n) {
+					out = append(out, n)
+				}
+			}
 		}
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// registers reports whether the policy says of any route where its sender IDs are registered.
+func registers(p *policy.Policy) bool {
+	return slices.ContainsFunc(p.Routes, func(r policy.Route) bool { return len(r.Senders) > 0 })
+}
+
+// isWithin reports whether a network is an MCC-MNC that a lane serves among others.
+func isWithin(p *policy.Policy, pl *policy.Lane, n route.Network) bool {
+	if n == pl.Network || !pl.Network.Contains(n) || n.Country() == n {
+		return false
+	}
+	keys := p.LaneKeys()
+	at := route.Find(keys, pl.Class, n)
+	return at >= 0 && keys[at] == pl.Lane
 }
 
 // differ reports whether senders have to treat a network otherwise than its lane.

@@ -8,15 +8,20 @@ import (
 	"signalbox/rules/route"
 )
 
-// Advice returns what is allowed and probably not meant, sorted by place: rules that nothing can match, routes in no
-// lane, lanes that depend on one provider, and ways back that a demoted route can never take.
+// Advice returns what is allowed and probably not meant, sorted by place: rules that nothing can match or everything
+// does, routes in no lane, lanes that depend on one provider, fallbacks that never are, ways back that a demoted route
+// can never take, guards and windows that hold everything or nothing.
 func (p *Policy) Advice() []Problem {
 	var out []Problem
 	out = append(out, p.adviseRoutes()...)
 	out = append(out, p.adviseLanes()...)
 	for i := range p.Rules {
 		out = append(out, p.adviseRule(&p.Rules[i])...)
+		out = append(out, p.adviseHabits(&p.Rules[i])...)
 	}
+	out = append(out, p.adviseFallbacks()...)
+	out = append(out, p.adviseGuards()...)
+	out = append(out, p.adviseWindows()...)
 	return sorted(out)
 }
 
@@ -62,7 +67,7 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 	if len(lanes) == 0 {
 		return []Problem{r.place.problem(fmt.Sprintf("want a lane of class %s, got none: the rule judges nothing", classNames(r.Classes)))}
 	}
-	var out []Problem
+	out := r.adviseParts()
 	if !r.Demote.When.can.true {
 		out = append(out, r.Demote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule demotes nothing"))
 	}

@@ -122,7 +122,7 @@ func (c *compiler) plan(text string, checked *cel.Ast, reads []*variable) (*Cond
 		return nil, []fault{{0, fmt.Sprintf("want a condition that can be judged, got one that cannot: %v", err)}}
 	}
 	root := checked.NativeRep().Expr()
-	cond := &Condition{text: text, program: program, reads: reads, can: possibly(root, heard), idle: possibly(root, noTraffic), unheard: possibly(root, nothing)}
+	cond := &Condition{text: text, program: program, reads: reads, expr: root, info: checked.NativeRep().SourceInfo(), can: possibly(root, heard), idle: possibly(root, noTraffic), unheard: possibly(root, nothing)}
 	cond.atoms = c.findAtoms(checked.NativeRep(), reads)
 	return cond, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 )
 
@@ -34,6 +35,8 @@ type Condition struct {
 	program cel.Program
 	reads   []*variable // in the order of their first appearance
 	atoms   []atom
+	expr    ast.Expr
+	info    *ast.SourceInfo
 	can     possible // what it could ever say
 	idle    possible // what it could say of a route that carries no messages
 	unheard possible // what it could say of a route that neither messages nor probes tell of

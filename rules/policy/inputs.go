@@ -202,8 +202,13 @@ func firstRead(e ast.Expr) *variable {
 }
 
 // text writes an expression as its author would.
-func (f *atomFinder) text(e ast.Expr) string {
-	s, err := cel.ExprToString(e, f.checked.SourceInfo())
+func (f *atomFinder) text(e ast.Expr) string { return exprText(e, f.checked.SourceInfo()) }
+
+// textOf writes a part of the condition as its author would.
+func (c *Condition) textOf(e ast.Expr) string { return exprText(e, c.info) }
+
+func exprText(e ast.Expr, info *ast.SourceInfo) string {
+	s, err := cel.ExprToString(e, info)
 	if err != nil {
 		return ""
 	}

@@ -159,6 +159,7 @@ func (p *parser) parseClasses() {
 				continue
 			}
 			p.policy.Classes = append(p.policy.Classes, e.value.class(route.Class(e.name)))
+			p.policy.written.classes = cmp.Or(p.policy.written.classes, e.key.place())
 		}
 	}
 	slices.SortFunc(p.policy.Classes, func(a, b Class) int { return cmp.Compare(a.Name, b.Name) })
@@ -198,6 +199,7 @@ func (n node) class(name route.Class) Class {
 		Approval:        o.at("approval").duration(),
 		chosen:          o.has("select"),
 	}
+	n.p.policy.written.modes = n.p.policy.written.modes || o.has("mode")
 	if !o.has("receipt_deadline") && c.Within >= quickWithin {
 		c.ReceiptDeadline = quickWithin
 	}

@@ -87,7 +87,7 @@ func (o fields) checkSelect(c *Class) {
 func (p *parser) readOrder(n node, l *Lane) {
 	for i, item := range n.list() {
 		if s, ok := item.text(); ok && p.laneRoute(item, s, l) {
-			l.Order = append(l.Order, route.ID(s))
+			l.Order, l.places = append(l.Order, route.ID(s)), append(l.places, item.place())
 			p.mayCarry(item, route.ID(s), l, i == 0)
 		}
 	}
@@ -99,7 +99,7 @@ func (p *parser) readShares(n node, l *Lane) {
 	entries := n.dictionary()
 	for _, e := range entries {
 		if p.laneRoute(e.key, e.name, l) {
-			l.Order = append(l.Order, route.ID(e.name))
+			l.Order, l.places = append(l.Order, route.ID(e.name)), append(l.places, e.key.place())
 		}
 		w := e.value.number()
 		p.mayCarry(e.key, route.ID(e.name), l, w > 0)

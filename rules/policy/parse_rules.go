@@ -29,6 +29,7 @@ func (n node) rule(first map[string]place) Rule {
 	r.Classes = o.at("class").classList()
 	r.Per = Per(o.at("per").word())
 	r.Mode = o.at("mode").mode()
+	n.p.policy.written.modes = n.p.policy.written.modes || o.has("mode")
 	r.Demote = o.at("demote").demotion()
 	r.Promote = o.at("promote").promotion()
 	r.HoldDown = o.at("hold_down").holdDown()
@@ -146,6 +147,11 @@ func (p *parser) parseGuards() {
 		}
 	}
 	p.policy.Guards = p.guards(sections)
+	for k, n := range sections {
+		if n.present() {
+			put(&p.policy.written.guards, k, n.place())
+		}
+	}
 }
 
 func (p *parser) guards(sections map[string]node) Guards {

@@ -201,6 +201,7 @@ func FuzzParse(f *testing.F) {
 		p, err := Parse([]File{{"a.yml", a}, {"b.yml", b}})
 		if err == nil {
 			p.Advice()
+			p.Outlooks(Assumptions{})
 			return
 		}
 		for _, problem := range err.(Problems) {
@@ -231,6 +232,7 @@ func TestParseNeverPanics(t *testing.T) {
 		}
 		if p, err := Parse([]File{{"a.yml", data}}); err == nil {
 			p.Advice()
+			p.Outlooks(Assumptions{})
 		}
 	})
 }

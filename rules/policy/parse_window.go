@@ -49,6 +49,7 @@ func (n node) window(first map[string]place) Window {
 	for _, item := range o.at("calendars").list() {
 		w.Dates = append(w.Dates, item.calendar()...)
 	}
+	w.dayless = (o.has("dates") || o.has("calendars")) && len(w.Dates) == 0
 	o.hours(&w)
 	return w
 }

@@ -31,6 +31,14 @@ type Policy struct {
 	Windows  []Window // in the order of the files' names, then as written
 
 	anyClass *Class // how lanes of class "*" are treated where the class is not declared
+	written  written
+}
+
+// written is what advice has to know of how the policy was written.
+type written struct {
+	guards  map[string]place // the guards that were written, and where
+	classes place            // the first class
+	modes   bool             // whether any class or rule has a mode
 }
 
 // Route is one way to deliver messages.
@@ -77,6 +85,7 @@ type Lane struct {
 
 	sorted []route.ID // the routes of Order, sorted
 	place  place
+	places []place // of each route in Order
 }
 
 // Sorted are the routes of the lane by id. They must not be changed.

@@ -96,19 +96,12 @@ func readsDeaf(e ast.Expr, h hearing) bool {
 
 // compared judges a comparison of a number with a constant by the values that the number can have at all.
 func compared(function string, a, b ast.Expr) possible {
-	swapped := map[string]string{
-		operators.Less: operators.Greater, operators.LessEquals: operators.GreaterEquals,
-		operators.Greater: operators.Less, operators.GreaterEquals: operators.LessEquals,
-		operators.Equals: operators.Equals, operators.NotEquals: operators.NotEquals,
-	}
-	if a.Kind() == ast.LiteralKind {
-		a, b, function = b, a, swapped[function]
-	}
-	v, x, ok := bounded(a, b)
+	l, ok := leafOf(function, a, b)
 	if !ok {
 		return either
 	}
-	switch function {
+	v, x := l.v, l.x
+	switch l.operator {
 	case operators.Less:
 		return possible{true: v.low < x, false: v.high >= x}
 	case operators.LessEquals:
@@ -140,4 +133,34 @@ func bounded(a, b ast.Expr) (v *variable, x float64, ok bool) {
 	}
 	v = variableByName[a.AsIdent()]
 	return v, x, v != nil && !math.IsNaN(x)
+}
+
+// comparison is a variable compared with a constant.
+type comparison struct {
+	v        *variable
+	operator string // of package operators, with the variable on its left
+	x        float64
+}
+
+// compares reads a part of a condition as a variable compared with a number.
+func compares(e ast.Expr) (comparison, bool) {
+	if e.Kind() != ast.CallKind || len(e.AsCall().Args()) != 2 {
+		return comparison{}, false
+	}
+	call := e.AsCall()
+	return leafOf(call.FunctionName(), call.Args()[0], call.Args()[1])
+}
+
+var swapped = map[string]string{
+	operators.Less: operators.Greater, operators.LessEquals: operators.GreaterEquals,
+	operators.Greater: operators.Less, operators.GreaterEquals: operators.LessEquals,
+	operators.Equals: operators.Equals, operators.NotEquals: operators.NotEquals,
+}
+
+func leafOf(function string, a, b ast.Expr) (comparison, bool) {
+	if b.Kind() == ast.IdentKind {
+		a, b, function = b, a, swapped[function]
+	}
+	v, x, ok := bounded(a, b)
+	return comparison{v, function, x}, ok && swapped[function] != ""
 }

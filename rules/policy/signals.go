@@ -153,14 +153,14 @@ func (s signal) about(e *Env) rests {
 func deliveryVariables() []variable {
 	s := signal{"delivery", func(x *route.Signals) *route.Quality { return &x.Delivery.Quality }, func(x *route.Signals) float64 { return x.Delivery.Messages }}
 	return append([]variable{
-		s.nats("evidence", func(x *route.Signals) float64 { return x.Delivery.Evidence }),
+		s.count("evidence", func(x *route.Signals) float64 { return x.Delivery.Evidence }),
 		s.count("messages", func(x *route.Signals) float64 { return x.Delivery.Messages }),
 		s.ratio("ratio", func(x *route.Signals) float64 { return x.Delivery.Ratio }),
 		s.ratio("low", func(x *route.Signals) float64 { return x.Delivery.Low }),
 		s.ratio("high", func(x *route.Signals) float64 { return x.Delivery.High }),
 		s.ratio("baseline", func(x *route.Signals) float64 { return x.Delivery.Baseline }),
-		s.nats("silence", func(x *route.Signals) float64 { return x.Delivery.Silence }),
-		s.nats("failure", func(x *route.Signals) float64 { return x.Delivery.Failure }),
+		s.count("silence", func(x *route.Signals) float64 { return x.Delivery.Silence }),
+		s.count("failure", func(x *route.Signals) float64 { return x.Delivery.Failure }),
 		s.nats("recovered", func(x *route.Signals) float64 { return x.Delivery.Recovered }),
 		s.count("delivered", func(x *route.Signals) float64 { return x.Delivery.Delivered }),
 		s.count("failed", func(x *route.Signals) float64 { return x.Delivery.Failed }),
@@ -171,7 +171,7 @@ func deliveryVariables() []variable {
 func conversionVariables() []variable {
 	s := signal{"conversion", func(x *route.Signals) *route.Quality { return &x.Conversion.Quality }, func(x *route.Signals) float64 { return x.Conversion.Messages }}
 	return append([]variable{
-		s.nats("evidence", func(x *route.Signals) float64 { return x.Conversion.Evidence }),
+		s.count("evidence", func(x *route.Signals) float64 { return x.Conversion.Evidence }),
 		s.count("messages", func(x *route.Signals) float64 { return x.Conversion.Messages }),
 		s.ratio("ratio", func(x *route.Signals) float64 { return x.Conversion.Ratio }),
 		s.ratio("low", func(x *route.Signals) float64 { return x.Conversion.Low }),

@@ -44,7 +44,8 @@ type Window struct {
 	Outside        bool           // the time of day outside From..To is meant
 	Zone           *time.Location // never nil
 
-	place place
+	place   place
+	dayless bool // dates or calendars were written, and have no day
 }
 
 // DateSpan is some days of the calendar, both ends in it, in the form 2026-12-25.

@@ -36,3 +36,14 @@ func parseMCC(table string) map[string]Network {
 }
 
 func mccCountry(mcc string) Network { return mccCountries[mcc] }
+
+// SomeMCC is a mobile country code of a country, the lowest that the table has; "" where it has none.
+func SomeMCC(country Network) string {
+	lowest := ""
+	for mcc, c := range mccCountries {
+		if c == country && (lowest == "" || mcc < lowest) {
+			lowest = mcc
+		}
+	}
+	return lowest
+}

@@ -217,8 +217,7 @@ func TestEachStepCountsOnlyItsOwnMessages(t *testing.T) {
 			if w.phase("a") != step.phase {
 				break
 			}
-			ask := []route.Inquiry{{Route: "a", After: since, Accused: w.state("a").Accused, Peace: 5 * time.Minute}}
-			s := w.Engine().Book.Judge(route.Scope{Lane: w.Engine().World.Lanes[0].Lane}, ask, w.Now())
+			s := w.signals
 			sent := w.Totals("a").Submitted - before
 			if d := &s[0].Delivery; d.Known && (d.Messages > float64(sent) || d.Since.Before(since) || d.Delivered > float64(sent)) {
 				t.Fatalf("%s step %d: judged by %v messages since %s, want at most the %d sent since %s", step.phase, step.step, d.Messages, d.Since, sent, since)

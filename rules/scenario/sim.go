@@ -33,6 +33,7 @@ type Sim struct {
 	unserved int
 	emit     func(decide.Outcome)
 	observe  func(*route.Observation)
+	rounds   func(decide.Outcome)
 }
 
 // SimOptions of a Sim. Zero fields mean the documented defaults.
@@ -44,6 +45,8 @@ type SimOptions struct {
 	Emit   func(decide.Outcome)
 	// Observe sees every observation that the world tells, before it is counted; it keeps nothing of it.
 	Observe func(*route.Observation)
+	// Rounds sees what every round led to, those that changed nothing included.
+	Rounds func(decide.Outcome)
 }
 
 // Totals count what became of the messages handed to a route.
@@ -63,7 +66,7 @@ func NewSim(p *policy.Policy, o SimOptions) *Sim {
 		engine: Engine{Book: signal.New(o.Signal), Mode: o.Mode}, policy: p, seed: o.Seed, now: o.Start,
 		next:  o.Start.Truncate(signal.Tick).Add(signal.Tick),
 		flows: map[string]*flow{}, treated: map[route.Key]*Health{}, treats: 1, usual: Healthy(), probers: map[string]*prober{},
-		sources: map[string]*beater{}, muted: map[string]bool{}, totals: map[route.ID]*Totals{}, emit: o.Emit, observe: o.Observe,
+		sources: map[string]*beater{}, muted: map[string]bool{}, totals: map[route.ID]*Totals{}, emit: o.Emit, observe: o.Observe, rounds: o.Rounds,
 	}
 	s.engine.Use(p)
 	s.keep(s.engine.Adopt(p, o.Start))
@@ -192,6 +195,9 @@ func (s *Sim) Keep(o decide.Outcome) { s.keep(o) }
 
 func (s *Sim) keep(o decide.Outcome) {
 	s.engine.Keep(o)
+	if s.rounds != nil {
+		s.rounds(o)
+	}
 	if s.emit != nil && (len(o.Decisions) > 0 || o.Table != nil) {
 		s.emit(o)
 	}

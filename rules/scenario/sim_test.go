@@ -21,11 +21,12 @@ type world struct {
 	decisions []route.Decision
 	tables    []route.Table
 	told      []route.Observation // where it keeps them
+	signals   []route.Signals     // of the last round
 }
 
 func newWorld(t testing.TB, p *policy.Policy, seed uint64) *world {
 	w := &world{t: t}
-	w.Sim = NewSim(p, SimOptions{Seed: seed, Start: midnight, Emit: w.note})
+	w.Sim = NewSim(p, SimOptions{Seed: seed, Start: midnight, Emit: w.note, Rounds: func(o decide.Outcome) { w.signals = o.Signals }})
 	return w
 }
 
@@ -60,7 +61,7 @@ func (w *world) baselines(h Health, ids ...route.ID) {
 // phase is the phase of a route in the only lane.
 func (w *world) phase(id route.ID) route.Phase { return w.state(id).Phase }
 
-// state is the state of a route in the only lane; that of one that nothing was decided about is that it is active.
+// state is what is remembered of a route in the only lane; that of an active route of which nothing is.
 func (w *world) state(id route.ID) *route.State {
 	if s := w.Engine().World.Lanes[0].State(id); s != nil {
 		return s

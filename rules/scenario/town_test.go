@@ -1,10 +1,13 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -26,10 +29,19 @@ func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Mi
 // street is what happens to the messages of one route; nil functions are normal.
 type street struct {
 	id        route.ID
-	rate      float64 // messages a second
+	class     route.Class   // default otp
+	network   route.Network // default 234-15
+	source    string        // default that of the town
+	rate      float64       // messages a second
 	delivered func(time.Duration) float64
 	receipts  func(time.Duration) bool // whether those of messages delivered at a moment come back
 	throttled func(time.Duration) float64
+	refused   func(time.Duration) float64 // by the route's fault
+}
+
+// key are the messages of the street.
+func (s street) key() route.Key {
+	return route.Key{Route: s.id, Class: cmp.Or(s.class, "otp"), Network: cmp.Or(s.network, "234-15")}
 }
 
 // town is the messages of some routes from midnight on.
@@ -76,14 +88,17 @@ func (t town) observations() []route.Observation {
 		t.source = "s1"
 	}
 	var out []route.Observation
-	var ids []route.ID
+	ids := map[string][]route.ID{}
 	for n, s := range t.streets {
-		ids = append(ids, s.id)
-		out = append(out, route.Observation{Kind: route.KindBaseline, Time: midnight, Route: s.id, Class: "otp", Network: "234-15", Baseline: t.baseline()})
+		s.source = cmp.Or(s.source, t.source)
+		ids[s.source] = append(ids[s.source], s.id)
+		out = append(out, route.Observation{Kind: route.KindBaseline, Time: midnight, Route: s.id, Class: s.key().Class, Network: s.key().Network, Baseline: t.baseline()})
 		out = t.messages(out, s, rand.New(rand.NewPCG(t.seed, uint64(n))))
 	}
-	for at := time.Duration(0); at <= t.lasts; at += 10 * time.Second {
-		out = append(out, route.Observation{Kind: route.KindHeartbeat, Time: midnight.Add(at), Source: t.source, Routes: ids})
+	for _, source := range slices.Sorted(maps.Keys(ids)) {
+		for at := time.Duration(0); at <= t.lasts; at += 10 * time.Second {
+			out = append(out, route.Observation{Kind: route.KindHeartbeat, Time: midnight.Add(at), Source: source, Routes: ids[source]})
+		}
 	}
 	inOrder(out)
 	end := sort.Search(len(out), func(i int) bool { return out[i].Time.After(midnight.Add(t.lasts)) })
@@ -101,7 +116,12 @@ func (t town) messages(out []route.Observation, s street, r *rand.Rand) []route.
 		if at >= t.lasts {
 			return out
 		}
-		o := route.Observation{Kind: route.KindSubmit, Time: midnight.Add(at), Route: s.id, Class: "otp", Network: "234-15", Source: t.source, Latency: 80 * time.Millisecond}
+		o := route.Observation{Kind: route.KindSubmit, Time: midnight.Add(at), Route: s.id, Class: s.key().Class, Network: s.key().Network, Source: s.source, Latency: 80 * time.Millisecond}
+		if s.refused != nil && r.Float64() < s.refused(at) {
+			o.Result, o.Fault = route.Refused, route.FaultRoute
+			out = append(out, o)
+			continue
+		}
 		if s.throttled != nil && r.Float64() < s.throttled(at) {
 			o.Result, o.Fault = route.Refused, route.FaultCapacity
 			out = append(out, o)

@@ -99,6 +99,16 @@ func (a *answered) add(b *answered) {
 	}
 }
 
+// from are the answers of a minute, without its refusals where these do not count.
+func (a *answered) from(minute int64, refusals time.Time) *answered {
+	if a.refused == 0 || refusals.IsZero() || minute*60 >= refusals.Unix() {
+		return a
+	}
+	b := *a
+	b.all, b.refused = b.all-min(b.all, b.refused), 0
+	return &b
+}
+
 // p95 is the upper edge of the answer time below which 95 of 100 answers lie.
 func (a *answered) p95() time.Duration {
 	total, sum := uint64(0), uint64(0)
@@ -113,8 +123,9 @@ func (a *answered) p95() time.Duration {
 	return 0
 }
 
-// submits is the signal of what the keys of a place had answered to submits by a moment.
-func submits(keys []*key, at time.Time, q route.Quality) route.Submit {
+// submits is the signal of what the keys of a place had answered to submits by a moment. Refusals of minutes that began
+// before those that count are left out.
+func submits(keys []*key, at, refusals time.Time, q route.Quality) route.Submit {
 	s := route.Submit{Quality: q}
 	if !q.Known {
 		return s
@@ -124,8 +135,8 @@ func submits(keys []*key, at time.Time, q route.Quality) route.Submit {
 	for _, k := range keys {
 		k.answers.rotate(minute)
 		if kept := k.answers.kept; kept != nil {
-			sum.add(&kept.now)
-			sum.add(&kept.was)
+			sum.add(kept.now.from(k.answers.turn, refusals))
+			sum.add(kept.was.from(k.answers.turn-1, refusals))
 		}
 	}
 	if sum.all == 0 {

@@ -88,17 +88,17 @@ func TestAnswers(t *testing.T) {
 	submit(100*time.Second, route.Refused, route.FaultMessage, 0)
 	submit(100*time.Second, route.TimedOut, 0, 0)
 	k := []*key{{answers: a}}
-	s := submits(k, epoch.Add(100*time.Second), route.Quality{Known: true})
+	s := submits(k, epoch.Add(100*time.Second), time.Time{}, route.Quality{Known: true})
 	if s.Messages != 104 || s.Refused != 1.0/104 || s.Throttled != 1.0/104 || s.Timeouts != 1.0/104 || s.P95 != route.Duration(time.Second) {
 		t.Errorf("got %+v", s)
 	}
-	if s = submits(k, epoch.Add(150*time.Second), route.Quality{Known: true}); s.Messages != 44 {
+	if s = submits(k, epoch.Add(150*time.Second), time.Time{}, route.Quality{Known: true}); s.Messages != 44 {
 		t.Errorf("a minute later: got %+v", s)
 	}
-	if s = submits(k, epoch.Add(10*time.Minute), route.Quality{Known: true}); s.Known || s.Cause != "no submits in the last minute" {
+	if s = submits(k, epoch.Add(10*time.Minute), time.Time{}, route.Quality{Known: true}); s.Known || s.Cause != "no submits in the last minute" {
 		t.Errorf("much later: got %+v", s)
 	}
-	if s = submits(k, epoch, route.Quality{Cause: "c"}); s.Known || s.Messages != 0 {
+	if s = submits(k, epoch, time.Time{}, route.Quality{Cause: "c"}); s.Known || s.Messages != 0 {
 		t.Errorf("while unknown: got %+v", s)
 	}
 	t.Run("a clock that is set back starts anew", func(t *testing.T) {

@@ -141,10 +141,12 @@ func (f *filling) cohort(s int, start, newest, width int64) {
 	if !f.tally.none(s) {
 		age := f.judged - start - width
 		w := f.weigh(start, width)
-		f.count(c, s, pacedIndex(age, width), age >= f.silent, start >= f.refusals, w)
-		if start >= f.refusals {
-			f.time(c, s, start, age, w.arrival)
+		if start < f.refusals {
+			f.count(c, s, float64(f.tally.failed[s]), pacedIndex(age, width), age >= f.silent, w)
+			return // of what is to fail yet, nobody knows whether it is late
 		}
+		f.count(c, s, 0, pacedIndex(age, width), age >= f.silent, w)
+		f.time(c, s, start, age, w.arrival)
 	}
 }
 
@@ -167,23 +169,22 @@ func (f *filling) weigh(start, width int64) (w weights) {
 }
 
 // count adds the cohort of a slot. Its age stands at an index of the paced shares; silence says whether it is old enough
-// that unanswered messages count, and refusals whether failed ones do.
-func (f *filling) count(c *cell, s, index int, silence, refusals bool, w weights) {
-	delivered, lost := f.tally.delivered[s], f.tally.failed[s]
-	submitted, ended := float64(f.tally.submitted[s]), float64(delivered+lost)
+// that unanswered messages count, and w for how much each message does. Excused are failures that do not count: they are
+// answers still, so that what is not answered yet does not look silent.
+func (f *filling) count(c *cell, s int, excused float64, index int, silence bool, w weights) {
+	delivered, failed := float64(f.tally.delivered[s]), float64(f.tally.failed[s])
+	submitted, ended := float64(f.tally.submitted[s]), delivered+failed
 	open := max(0, submitted-ended)
-	if !refusals { // they are answers still, so that what is not answered yet does not look silent
-		submitted, lost = max(0, submitted-float64(lost)), 0
-	}
 	due, exact := float64(f.paced.shares[index]), float64(f.exact.shares[index])
-	c.submitted += submitted
-	c.seenDelivered += float64(delivered)
-	c.seenFailed += float64(lost)
-	c.mature += ended + open*due
-	c.delivered += w.status * float64(delivered)
-	c.failed += w.status * float64(lost)
-	c.expected += w.status * submitted * exact
-	c.squares += w.status * submitted * exact * exact
+	expected := max(0, submitted*exact-excused)
+	c.submitted += max(0, submitted-excused)
+	c.seenDelivered += delivered
+	c.seenFailed += failed - excused
+	c.mature += ended - excused + open*due
+	c.delivered += w.status * delivered
+	c.failed += w.status * (failed - excused)
+	c.expected += w.status * expected
+	c.squares += w.status * expected * exact
 	if silence {
 		open, ended = w.arrival*open, w.arrival*ended
 		c.open += open
@@ -193,6 +194,9 @@ func (f *filling) count(c *cell, s, index int, silence, refusals bool, w weights
 		c.dueExact += open * exact * f.normal.arrival
 	}
 	if f.normal.conversion > 0 {
+		if excused > 0 {
+			submitted = max(float64(f.tally.converted[s]), delivered) // of the others nobody knows which will fail
+		}
 		f.conversions(c, s, submitted, float64(f.convert.shares[index]), exact, w.conversion)
 	}
 }

@@ -171,6 +171,9 @@ func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
 	minute, n := floorDiv(now.Unix(), 60), 0
 	refusals := ceilTick(s.ask.Refusals)
 	for _, k := range s.keys {
+		if s.ask.Refusals.After(now) {
+			k.accuse(s.tick, s.tick) // what fails while it speaks against nobody is not learned as normal either
+		}
 		k.reach(b, s.tick)
 		k.refresh(b, minute, s.tick, out || k.suspected(s.tick-1, s.tick))
 		if k.normal == nil {
