@@ -176,7 +176,7 @@ func TestEveryMetricInTheDocsIsExposed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newDaemon(daemonOptions{policy: path, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: logger})
+	d, err := newDaemon(daemonOptions{policy: path, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: logger, recording: recordingOptions{dir: filepath.Join(dir, "recording")}})
 	if err != nil {
 		t.Fatal(err)
 	}

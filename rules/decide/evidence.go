@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"signalbox/rules/policy"
@@ -161,35 +162,56 @@ func (l *lane) corroborate(c change) route.GuardResult {
 		return passes("only demotions are corroborated")
 	case !asks(g.Classes, l.policy.Class):
 		return passes("not asked for class %s", l.policy.Class)
-	case !slices.Contains(g.Signals, "silence") || !c.rule.Demote.When.Reads("delivery") || l.withoutSilence(c):
-		return passes("it does not rest on silence")
+	}
+	silence := slices.Contains(g.Signals, "silence") && c.rule.Demote.When.Reads("delivery")
+	late := slices.Contains(g.Signals, "latency") && readsTimes(c.rule.Demote.When)
+	if !silence && !late || l.onAnswers(c, silence, late) {
+		return passes("it does not rest on %s", alternatives(g.Signals))
+	}
+	doubt, long, of := "missing", "silent", "silence"
+	if !silence {
+		doubt, long, of = "late", "late", "lateness"
 	}
 	nats, told := secondChannel(l.seen(c.index, c.rule))
 	const frees = "conversions or handset probes failing too, or receipts that say failed"
-	switch waited := l.waited(c); {
+	waited := l.waited(c)
+	more := frees + ", or " + brief(g.Wait-waited) + " more of " + of
+	switch {
 	case nats >= corroborated:
 		return passes("%s fail too", told)
 	case nats+pathWorks(&l.signals[c.index]) >= corroborated:
 		return passes("receipts of earlier messages still come, so their path works")
 	case nats <= contradicted:
-		return holdsBack(frees, "%s show that messages arrive, so only their receipts are missing", told)
+		return holdsBack(frees, "%s show that messages arrive, so only their receipts are %s", told, doubt)
 	case waited < g.Wait && told == "":
-		return holdsBack(frees+", or "+brief(g.Wait-waited)+" more of silence", "receipts are missing, and there are no conversions and no handset probes to bear it out")
+		return holdsBack(more, "receipts are %s, and there are no conversions and no handset probes to bear it out", doubt)
 	case waited < g.Wait:
-		return holdsBack(frees+", or "+brief(g.Wait-waited)+" more of silence", "receipts are missing, and %s cannot tell yet whether messages are too", told)
+		return holdsBack(more, "receipts are %s, and %s cannot tell yet whether messages are too", doubt, told)
 	}
-	return passes("silent for %s, and nothing contradicts it", route.Duration(g.Wait))
+	return passes("%s for %s, and nothing contradicts it", long, route.Duration(g.Wait))
 }
+
+// alternatives joins what corroborate is about: "silence", "silence or latency".
+func alternatives(words []string) string { return strings.Join(words, " or ") }
 
 func asks(classes []route.Class, c route.Class) bool {
 	return slices.Contains(classes, c) || slices.Contains(classes, route.AnyClass)
 }
 
-// withoutSilence reports whether the rule would match on the final statuses that came, as if no others were missing.
-func (l *lane) withoutSilence(c change) bool {
+// withoutSilence reports whether the rule would match on the final statuses that came, as if no others were missing, and
+// none late.
+func (l *lane) withoutSilence(c change) bool { return l.onAnswers(c, true, true) }
+
+// onAnswers reports whether the rule would match if no final status were missing, or none late.
+func (l *lane) onAnswers(c change, silence, late bool) bool {
 	env := *l.env(c.index, c.rule)
 	s := *env.Signals
-	s.Delivery, s.Latency, s.Within = answeredOnly(s.Delivery), s.Latency.Punctual(), s.Within.Punctual()
+	if silence {
+		s.Delivery = answeredOnly(s.Delivery)
+	}
+	if late {
+		s.Latency, s.Within = s.Latency.Punctual(), s.Within.Punctual()
+	}
 	env.Signals = &s
 	return c.rule.Demote.When.Eval(&env) == policy.True
 }

@@ -180,7 +180,7 @@ func TestCorroborate(t *testing.T) {
 		{"conversions that come outweigh any path", corroborating, silence(look{path: 100, second: -4, hasSecond: true}), 0, ""},
 		{"failure receipts need no second channel", corroborating, look{failure: 20, peers: -9}, 1, "does not rest on silence"},
 		{"nor does another class", `{corroborate: {class: [bulk], wait: 40s}}`, silence(look{}), 1, "not asked for class otp"},
-		{"nor where only latency is to be borne out", `{corroborate: {class: [otp], signals: [latency], wait: 40s}}`, silence(look{}), 1, "does not rest on silence"},
+		{"nor where only latency is to be borne out", `{corroborate: {class: [otp], signals: [latency], wait: 40s}}`, silence(look{}), 1, "does not rest on latency"},
 		{"nor a rule that reads no receipts", corroborating, look{bind: 3}, 1, "does not rest on silence"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -205,6 +205,39 @@ func TestCorroborate(t *testing.T) {
 				t.Errorf("got round %d because %q, want %d because %q", n, answer(t, went, guardCorroborate).Why, c.rounds, c.why)
 			}
 		})
+	}
+}
+
+func TestCorroborateAsksAboutLatenessWhereItIsTo(t *testing.T) {
+	late := func(l look) look { l.late, l.peers, l.bind = 20, -9, -3; return l }
+	for _, c := range []struct {
+		name    string
+		signals string
+		a       look
+		rounds  int // after which a is demoted; 0 for never
+		why     string
+	}{
+		{"lateness alone waits", "latency", late(look{}), 9, "late for 40s"},
+		{"conversions that come show that only receipts are late", "latency", late(look{second: -4, hasSecond: true}), 0, ""},
+		{"conversions that do not bear it out at once", "latency", late(look{second: 4, hasSecond: true}), 1, "conversions fail too"},
+		{"where only silence is to be borne out nobody is asked", "silence", late(look{}), 1, "does not rest on silence"},
+	} {
+		s := site{rules: lateRule, guards: "{corroborate: {class: [otp], signals: [" + c.signals + "], wait: 40s}}"}.begin(t)
+		s.look("a", c.a)
+		n, went := 0, route.Decision{}
+		for ; n < 100 && went.ID == ""; n++ {
+			for _, d := range s.round() {
+				if d.Enforced {
+					went = d
+				}
+			}
+		}
+		switch {
+		case c.rounds == 0 && went.ID != "", c.rounds > 0 && n != c.rounds:
+			t.Errorf("%s: got demoted in round %d, want %d", c.name, n, c.rounds)
+		case c.rounds > 0 && !strings.Contains(answer(t, went, guardCorroborate).Why, c.why):
+			t.Errorf("%s: got %q, want %q", c.name, answer(t, went, guardCorroborate).Why, c.why)
+		}
 	}
 }
 
