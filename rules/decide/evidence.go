@@ -172,14 +172,15 @@ func (l *lane) corroborate(c change) route.GuardResult {
 	if !silence {
 		doubt, long, of = "late", "late", "lateness"
 	}
-	nats, told := secondChannel(l.seen(c.index, c.rule))
+	seen := l.seen(c.index, c.rule)
+	nats, told := secondChannel(seen)
 	const frees = "conversions or handset probes failing too, or receipts that say failed"
 	waited := l.waited(c)
 	more := frees + ", or " + brief(g.Wait-waited) + " more of " + of
 	switch {
 	case nats >= corroborated:
 		return passes("%s fail too", told)
-	case nats+pathWorks(&l.signals[c.index]) >= corroborated:
+	case nats+pathWorks(seen) >= corroborated:
 		return passes("receipts of earlier messages still come, so their path works")
 	case nats <= contradicted:
 		return holdsBack(frees, "%s show that messages arrive, so only their receipts are %s", told, doubt)
