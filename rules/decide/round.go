@@ -145,6 +145,9 @@ func (r *round) finish(next route.World, families []*family) Outcome {
 		next.Generation, next.Ordinal = successor(next.Generation), 0
 	}
 	out := Outcome{Decisions: r.number(&next), Changed: r.dirty || r.moved}
+	if families != nil {
+		out.Signals = make([]route.Signals, 0, judged(families))
+	}
 	for i, f := range families {
 		if f != nil {
 			next.Lanes[i] = f.after()
@@ -161,6 +164,20 @@ func (r *round) finish(next route.World, families []*family) Outcome {
 	}
 	out.World = next
 	return out
+}
+
+// judged is how many routes were judged, in lanes and on networks.
+func judged(families []*family) int {
+	n := 0
+	for _, f := range families {
+		if f == nil {
+			continue
+		}
+		for _, l := range f.rows() {
+			n += len(l.signals)
+		}
+	}
+	return n
 }
 
 // successor is the generation after g; the first of all is 1-1.

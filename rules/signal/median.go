@@ -9,6 +9,10 @@ import (
 	"signalbox/rules/route"
 )
 
+// comparedMost bounds how many other routes a median is made of, so that a lane of many does not cost their number
+// squared. Of more, every so many-th counts.
+const comparedMost = 32
+
 // comparedLeast is how many messages of another route must be due for it to count in a median.
 const comparedLeast = 10
 
@@ -71,10 +75,13 @@ func (s *since) convertedShare() (float64, bool) {
 	return math.Min(1, s.converted/math.Max(s.reach, 1e-9)), s.reach >= comparedLeast && !s.doubted
 }
 
-// median is the median of a share over the routes beside the i-th that have it, of the messages from a moment on.
+// median is the median of a share over the routes beside the i-th that have it, of the messages from a moment on; over
+// some of them where there are many.
 func (b *Book) median(i int, subjects []*subject, from time.Time, share func(*since) (float64, bool)) route.Median[float64] {
 	b.values = b.values[:0]
-	for j, s := range subjects {
+	step := strideOf(len(subjects))
+	for j := i % step; j < len(subjects); j += step {
+		s := subjects[j]
 		if j == i || s.cause != "" {
 			continue
 		}
@@ -90,7 +97,8 @@ func (b *Book) median(i int, subjects []*subject, from time.Time, share func(*si
 // medianP95 is the same of the 95th percentiles, each over the newest messages that can tell it.
 func (b *Book) medianP95(i int, all []route.Signals) route.Median[route.Duration] {
 	b.values = b.values[:0]
-	for j := range all {
+	step := strideOf(len(all))
+	for j := i % step; j < len(all); j += step {
 		if l := &all[j].Latency; j != i && l.Known && l.P95 > 0 {
 			b.values = append(b.values, float64(l.P95))
 		}
@@ -98,6 +106,9 @@ func (b *Book) medianP95(i int, all []route.Signals) route.Median[route.Duration
 	m := medianOf(b.values)
 	return route.Median[route.Duration]{Value: route.Duration(m.Value), Routes: m.Routes}
 }
+
+// strideOf is how far apart those routes of a lane stand that are compared with each other.
+func strideOf(routes int) int { return max(1, (routes+comparedMost-2)/comparedMost) }
 
 // medianOf is the median of some values, which it sorts; of an even number the mean of the two in the middle.
 func medianOf(values []float64) route.Median[float64] {

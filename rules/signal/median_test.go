@@ -85,3 +85,11 @@ func TestOthersAreUnknownWhereThereAreNone(t *testing.T) {
 		t.Errorf("got %+v", o)
 	}
 }
+
+func TestMediansOfManyRoutesAreOfSome(t *testing.T) {
+	for routes, want := range map[int]int{1: 1, 2: 1, 33: 1, 34: 2, 65: 2, 66: 3, 1000: 32} {
+		if got := strideOf(routes); got != want {
+			t.Errorf("%d routes: got every %d, want every %d", routes, got, want)
+		}
+	}
+}

@@ -46,7 +46,7 @@ func rates(out io.Writer, history time.Duration) {
 	for _, f := range []struct {
 		rate     float64
 		networks int
-	}{{1.0 / 60, 1000}, {0.2, 500}, {1, 400}, {10, 150}, {50, 80}} {
+	}{{1.0 / 60, 900}, {0.2, 500}, {1, 400}, {10, 150}, {50, 80}} {
 		fmt.Fprintf(out, "%-25.3g", f.rate)
 		for _, told := range []bool{true, false} {
 			s := size{routes: 1, networks: f.networks, classes: []route.Class{"otp"}, live: 1, mix: []flow{{1, f.rate}}, told: told, history: history}

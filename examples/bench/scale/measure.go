@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"signalbox/rules/route"
+	"signalbox/rules/decide"
 	"signalbox/rules/signal"
 )
 
@@ -49,19 +49,12 @@ func measured(w *world) result {
 	return r
 }
 
-// round judges every lane once, and returns how many routes in lanes that were.
+// round judges every lane once, decisions and all, and returns how many routes in lanes there was something to judge of.
 func (w *world) round() int {
-	n, now := 0, w.now()
-	var asks []route.Inquiry
-	for _, lane := range w.lanes {
-		asks = asks[:0]
-		for _, id := range w.book.Live(lane) {
-			asks = append(asks, route.Inquiry{Route: id})
-		}
-		n += len(w.book.Judge(route.Scope{Lane: lane}, asks, now))
-	}
+	o := decide.Round(w.policy, w.book, w.state, w.now(), decide.Options{})
+	w.state = o.World
 	w.book.Changed()
-	return n
+	return len(o.Signals)
 }
 
 func heap() uint64 {

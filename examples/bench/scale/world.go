@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"signalbox/rules/decide"
+	"signalbox/rules/policy"
 	"signalbox/rules/route"
 	"signalbox/rules/signal"
 )
@@ -26,9 +28,11 @@ func (s size) keys() int { return s.routes * s.networks * len(s.classes) }
 // flow is a share of the live keys that have so many messages a second.
 type flow struct{ share, rate float64 }
 
-// world is a book under traffic.
+// world is a book under traffic, and what is decided by it.
 type world struct {
 	size    size
+	policy  *policy.Policy
+	state   route.World
 	book    *signal.Book
 	lanes   []route.Lane
 	senders []*sender
@@ -73,6 +77,8 @@ func build(s size) *world {
 			w.lanes = append(w.lanes, route.Lane{Class: class, Network: networkOf(n)})
 		}
 	}
+	w.policy = w.policyOf()
+	w.state = decide.Adopt(w.policy, route.World{}, nil, began).World
 	w.book.SetLanes(w.lanes, nil)
 	w.populate()
 	if s.told {
@@ -82,13 +88,52 @@ func build(s size) *world {
 	return w
 }
 
+// rules are those that most sites begin with.
+const rules = `
+rules:
+  - name: receipts-collapse
+    class: ["*"]
+    demote: {when: delivery.evidence >= 12.0 && delivery.messages >= 5.0}
+    promote: {when: delivery.recovered >= 4.6, ramp: [5%, 25%, 100%]}
+  - name: codes-not-entered
+    class: ["*"]
+    demote: {when: conversion.evidence >= 12.0}
+    promote: {when: conversion.recovered >= 4.6}
+guards: {corroborate: {class: ["*"]}, max_demoted: 50%}
+`
+
+// policyOf is a policy in which every route stands in every lane.
+func (w *world) policyOf() *policy.Policy {
+	head, order := "version: 1\nroutes:\n", ""
+	for r := range w.size.routes {
+		head += fmt.Sprintf("  %s: {provider: p, networks: [\"*\"], trickle: 1%%}\n", nameOf(r))
+		order += nameOf(r) + ", "
+	}
+	head += "classes:\n"
+	for _, class := range w.size.classes {
+		head += fmt.Sprintf("  %s: {mode: act, within: 30s}\n", class)
+	}
+	files := []policy.File{{Name: "policy.yml", Data: []byte(head + rules)}}
+	for _, l := range w.lanes {
+		text := fmt.Sprintf("lanes: [{class: %s, network: \"%s\", order: [%s]}]\n", l.Class, l.Network, order)
+		files = append(files, policy.File{Name: fmt.Sprintf("lane-%04d.yml", len(files)), Data: []byte(text)})
+	}
+	p, err := policy.Parse(files)
+	if err != nil {
+		panic(err) // it is written above
+	}
+	return p
+}
+
+func nameOf(r int) string { return fmt.Sprintf("route-%04d", r) }
+
 func networkOf(n int) route.Network { return route.Network(fmt.Sprintf("%d-%02d", 200+n/100, n%100)) }
 
 // populate chooses the live keys, spread evenly over routes and lanes.
 func (w *world) populate() {
 	chance := rand.New(rand.NewPCG(1, 2))
 	for r := range w.size.routes {
-		name := fmt.Sprintf("route-%04d", r)
+		name := nameOf(r)
 		w.senders = append(w.senders, &sender{route: route.ID(name), source: "gw-" + name, random: rand.New(rand.NewPCG(3, uint64(r)))})
 	}
 	keys := chance.Perm(w.size.keys())[:int(math.Round(w.size.live*float64(w.size.keys())))]
