@@ -151,16 +151,12 @@ func (n node) object() fields {
 }
 
 func (n node) accepts(e entry) bool {
-	known := n.shape.known()
-	switch k := n.shape.key(e.name); {
-	case k == nil:
-		e.key.say("want %s, got %s%s", alternatives(known), quote(e.name), n.p.didYouMean(e.name, known))
-		return false
-	case k.refused:
-		e.key.say("want %s; %q is not supported by this version", alternatives(known), e.name)
-		return false
+	if n.shape.key(e.name) != nil {
+		return true
 	}
-	return true
+	known := n.shape.known()
+	e.key.say("want %s, got %s%s", alternatives(known), quote(e.name), n.p.didYouMean(e.name, known))
+	return false
 }
 
 func (o fields) missing(k key) {

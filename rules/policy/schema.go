@@ -7,8 +7,7 @@ import (
 	"signalbox/rules/route"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of one file of a policy. It is made from the same tables that Parse reads,
-// and leaves out what this version does not support.
+// Schema is the JSON Schema (draft 2020-12) of one file of a policy. It is made from the same tables that Parse reads.
 func Schema() []byte { return policyShape.document("signalbox policy") }
 
 // document is the schema of a whole file.
@@ -56,9 +55,7 @@ func (s *shape) schema() map[string]any {
 func (s *shape) objectSchema(m map[string]any) {
 	properties, needed := map[string]any{}, []string{}
 	for _, k := range s.keys {
-		if !k.refused {
-			properties[k.name] = k.shape.schema()
-		}
+		properties[k.name] = k.shape.schema()
 		if k.required {
 			needed = append(needed, k.name)
 		}

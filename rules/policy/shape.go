@@ -49,7 +49,6 @@ type key struct {
 	name     string
 	shape    *shape
 	required bool
-	refused  bool // known, and not supported by this version
 }
 
 // namePattern is what ids and names of the author's choice look like.
@@ -73,7 +72,6 @@ func object(want, doc string, keys ...key) *shape {
 
 func required(name string, s *shape) key { return key{name: name, shape: s, required: true} }
 func optional(name string, s *shape) key { return key{name: name, shape: s} }
-func refused(name string) key            { return key{name: name, refused: true} }
 
 func listOf(each *shape, least, most int64, want, doc string) *shape {
 	return &shape{kind: kindList, each: each, min: least, max: most, want: want, doc: doc}
@@ -134,13 +132,11 @@ func (s *shape) key(name string) *key {
 	return nil
 }
 
-// known are the names of the keys that this version supports.
+// known are the names of its keys.
 func (s *shape) known() []string {
 	var out []string
 	for _, k := range s.keys {
-		if !k.refused {
-			out = append(out, k.name)
-		}
+		out = append(out, k.name)
 	}
 	return out
 }

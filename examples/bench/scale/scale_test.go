@@ -17,8 +17,8 @@ var small = size{routes: 10, networks: 5, classes: []route.Class{"otp", "bulk"},
 
 func TestLiveKeysAreJudgedAndOthersAreNot(t *testing.T) {
 	w := build(small)
-	if n := w.round(); n != 20 || small.keys() != 100 {
-		t.Fatalf("%d of %d judged, want 20 of 100", n, small.keys())
+	if n := w.round(); n < 20 || n > 20+len(w.lanes) || small.keys() != 100 {
+		t.Fatalf("%d of %d judged, want 20 of 100, and the first of each lane", n, small.keys())
 	}
 	known := 0
 	for _, lane := range w.lanes {
