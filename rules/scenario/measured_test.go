@@ -11,6 +11,9 @@ import (
 
 // What the code holds as measured is what the simulator shows: a few cells, measured again with other seeds.
 func TestTheTableHoldsWhatTheSimulatorShows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	const gauge, nats = 0, 12
 	k := slices.Index(policy.Gauges[gauge].Thresholds, nats)
 	for _, c := range []struct {
@@ -31,6 +34,9 @@ func TestTheTableHoldsWhatTheSimulatorShows(t *testing.T) {
 }
 
 func TestTheTableHoldsHowOftenHealthyRoutesAreAccused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	const gauge, nats = 0, 5
 	got := 0
 	for seed := range uint64(3) {
@@ -44,6 +50,9 @@ func TestTheTableHoldsHowOftenHealthyRoutesAreAccused(t *testing.T) {
 
 // A route that breaks within its first minutes is found later, not sooner: nothing is detected before the fault.
 func TestNothingIsDetectedBeforeTheFault(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for f := range policy.Faults {
 		for seed := range uint64(5) {
 			all := Detect(seed+1, f, 1, time.Hour, 10*time.Minute)

@@ -61,6 +61,9 @@ var bad = map[string]struct {
 }
 
 func TestARouteComesBackByItsRampOnItsOwnMessages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for name, b := range bad {
 		for seed := range uint64(3) {
 			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
@@ -104,6 +107,9 @@ func TestARouteComesBackByItsRampOnItsOwnMessages(t *testing.T) {
 }
 
 func TestARouteThatIsBadAgainOnItsWayBackGoesOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for name, b := range bad {
 		for step := range 3 {
 			t.Run(fmt.Sprintf("%s/step %d", name, step), func(t *testing.T) {
@@ -141,6 +147,9 @@ func (w *world) relapse(h Health) time.Duration {
 }
 
 func TestRelapsesDoubleTheHoldDownUpToItsMaximumAndDecay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	w := otpWorld(t, townPolicy(t, "a", "b"), 3, 2)
 	for i, want := range []float64{5, 10, 20, 40, 80, 160, 240, 240} {
 		if got := w.relapse(Health{}); got != minutes(want) {
@@ -229,6 +238,9 @@ func TestEachStepCountsOnlyItsOwnMessages(t *testing.T) {
 // A carrier that is dead for 30 s of every two minutes is found once or twice and then stays out: the table does not
 // follow it.
 func TestAFlappingCarrierDoesNotFlapTheTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for seed := range uint64(3) {
 		w := otpWorld(t, townPolicy(t, "a", "b"), seed+20, 5)
 		for range 90 { // three hours
@@ -260,6 +272,9 @@ func TestAFlappingCarrierDoesNotFlapTheTable(t *testing.T) {
 
 // Whatever carriers do, a lane keeps an active route that carries it, in lanes of one, two and three.
 func TestALaneAlwaysHasAnActiveRoute(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	healths := []Health{{}, {Refused: 1}, {Delivered: .3, Failed: .6, Conversion: .8, Delay: UsualDelay()}, {Timeouts: 1}, converting(), converting()}
 	rapid.Check(t, func(rt *rapid.T) {
 		ids := []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(rt, "routes")]

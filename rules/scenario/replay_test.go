@@ -169,6 +169,9 @@ func healthy() []route.Observation {
 }
 
 func TestABadFileDemotesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for _, c := range []struct {
 		name string
 		bad  func([]route.Observation) []route.Observation

@@ -54,6 +54,9 @@ func siteOf(t testing.TB, seed uint64, lasts time.Duration, edits ...string) *Si
 }
 
 func TestASiteCountsTheDemotionsOfHastyRules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	hours := 6 * time.Hour
 	acts := siteOf(t, 1, hours).Tallies()
 	if acts[0].Rule != "hasty" || acts[0].Made == 0 || acts[0].Recorded+acts[0].Proposed > 0 {
@@ -121,6 +124,9 @@ func TestARulePerNetworkHasSeveral(t *testing.T) {
 }
 
 func TestProbesOfASiteFailAsOftenAsAssumed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for _, c := range []struct {
 		kind  string
 		every time.Duration

@@ -72,6 +72,9 @@ func TestTroubleIsFound(t *testing.T) {
 // A healthy stream with the true baseline: over these simulated days no evidence reaches what rules demote on, where one
 // or two false alarms a month are the design.
 func TestHealthyStreamsAreLeftInPeace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	for _, c := range []struct {
 		rate float64
 		days float64

@@ -52,6 +52,9 @@ func watch(events []event, asks []route.Inquiry, from, to time.Duration) map[rou
 // A feed that stops, loses half, or counts double takes all routes with it: conversions are unknown before they accuse
 // anybody.
 func TestAnOddFeedAccusesNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it plays hours; the full run does")
+	}
 	const from, to = 6 * time.Minute, 16 * time.Minute
 	normally := func(route.ID, time.Duration) health { return health{} }
 	for _, c := range []struct {
