@@ -47,7 +47,7 @@ func TestWhatMustNeverHappen(t *testing.T) {
 		w.tell()
 		n.count(w.journal)
 	})
-	if n.enforced < 20 || n.networks == 0 || n.orders < 50 || n.held < 50 {
+	if !testing.Short() && (n.enforced < 20 || n.networks == 0 || n.orders < 50 || n.held < 50) { // a short run tries a fifth
 		t.Errorf("got %+v in all, want enough to have tried something", n)
 	}
 }

@@ -123,7 +123,7 @@ func TestTheOrderOfArrivalWithinATickDecidesNothing(t *testing.T) {
 		}
 		changes += len(enforced(ds))
 	})
-	if changes < 20 {
+	if !testing.Short() && changes < 20 {
 		t.Errorf("got %d changes in all, want enough to have compared something", changes)
 	}
 }
