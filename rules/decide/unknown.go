@@ -86,6 +86,9 @@ func (l *lane) cause(i int, rule *policy.Rule) (string, route.Reason) {
 	if rule.Demote.When.Reads("peers") {
 		return "no other route of the lane has messages of the same time to compare with", route.LowEvidence
 	}
+	if !rule.Demote.When.Reads("probe") {
+		return "too few messages yet to tell all that its condition reads", route.LowEvidence
+	}
 	return "no result of its probe yet", route.LowEvidence
 }
 

@@ -221,7 +221,7 @@ func TestConditionProblems(t *testing.T) {
 		{"delivery.evidence = 3", 18, such + `"=", which does not fit here (did you mean "=="?)`},
 		{"delivery.known and open.known", 15, such + `"and", which does not fit here (did you mean "&&"?)`},
 		{"delivery.known || @", 18, such + `"@", which does not fit here`},
-		{"delivery.age > 30s", 17, such + `"s", which does not fit here`},
+		{"delivery.age > 30s", 17, such + `"s", which does not fit here (a duration is written duration("45s"))`},
 		{`delivery.evidence > "3"`, 18, `want values that ">" can be used with, got a number (double) and a text (string) (a number is written without quotes)`},
 		{"delivery.age > 30", 13, `want values that ">" can be used with, got a duration and a whole number (int) (a duration is written duration("30s"))`},
 		{"delivery.known && 3", 18, "want true or false (bool), got a whole number (int)"},

@@ -121,7 +121,34 @@ func syntaxFault(text string, issues *cel.Issues) fault {
 	if meant, ok := habits[got]; ok {
 		hint = " (did you mean " + meant + "?)"
 	}
+	if before := habitBefore(runes, at, got); before != "" {
+		hint = before
+	}
 	return fault{at, fmt.Sprintf("want a condition such as delivery.evidence >= 12.0, got %s, which does not fit here%s", quote(got), hint)}
+}
+
+var (
+	endsInDigit = regexp.MustCompile(`[0-9]$`)
+	endsInShare = regexp.MustCompile(`%(\s+(and|or|AND|OR))?$`)
+)
+
+// habitBefore is a hint where what stands before a place was meant otherwise: 60% of something, 45s, =>, not x, <>.
+func habitBefore(runes []rune, at int, got string) string {
+	text := string(runes[:at])
+	before := strings.TrimRight(text, " \t\r\n")
+	switch {
+	case endsInShare.MatchString(before):
+		return " (a share of 60% is written 0.6)"
+	case slices.Contains([]string{"ms", "s", "m", "h", "d"}, got) && endsInDigit.MatchString(text):
+		return ` (a duration is written duration("45s"))`
+	case got == "=" && at+1 < len(runes) && runes[at+1] == '>':
+		return ` (did you mean ">="?)`
+	case before == "not" || strings.HasSuffix(before, " not"):
+		return ` (not is written "!")`
+	case got == ">" && strings.HasSuffix(text, "<"):
+		return ` (did you mean "!="?)`
+	}
+	return ""
 }
 
 // unfinished says that something is missing at the end.
