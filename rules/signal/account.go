@@ -1,6 +1,10 @@
 package signal
 
-import "signalbox/rules/route"
+import (
+	"time"
+
+	"signalbox/rules/route"
+)
 
 // account is what is known of a route beside its messages.
 type account struct {
@@ -9,6 +13,23 @@ type account struct {
 	keys   []*key // of the route, in order
 	proven bool   // a final receipt has come back on the route: it is known to bring them
 	proof  bool   // a conversion has come back on the route
+	time   clocked
+}
+
+// clocked is the time that a route's clock told, kept while nothing changes it: a round asks for it in each lane of the route.
+type clocked struct {
+	reading
+	last    time.Time // how far its sources have got
+	at      time.Time // moment that it was asked for
+	version uint64    // of the book
+}
+
+// read tells the time of the route.
+func (a *account) read(version uint64, now time.Time) *clocked {
+	if t := &a.time; t.version != version || !t.at.Equal(now) {
+		*t = clocked{reading: a.clock.read(now), last: a.clock.heard(), at: now, version: version}
+	}
+	return &a.time
 }
 
 // account is what is known of a route that is judged.

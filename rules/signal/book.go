@@ -52,6 +52,7 @@ type Book struct {
 	values   []float64       // the same
 	filling  filling
 	stats    Stats
+	version  uint64 // grows with whatever may change the time of a route
 }
 
 // Stats count what was observed and could not be used.
@@ -176,6 +177,7 @@ func (b *Book) Stats() Stats {
 
 // Observe counts one joined observation at the moment now. It keeps nothing of o but its values.
 func (b *Book) Observe(o *route.Observation, now time.Time) {
+	b.version++
 	switch o.Kind {
 	case route.KindHeartbeat:
 		b.heartbeat(o, now)
@@ -238,6 +240,7 @@ func (b *Book) message(o *route.Observation, now time.Time) {
 // Hear lets the source of o get as far as o.Time, without counting o. Whoever judges at a moment that o lies behind calls
 // it first, so that the judgement knows how far its source has got.
 func (b *Book) Hear(o *route.Observation, now time.Time) {
+	b.version++
 	switch o.Kind {
 	case route.KindHeartbeat:
 		b.heartbeat(o, now)
@@ -360,7 +363,7 @@ func (b *Book) key(a *account, id route.Key, at time.Time) *key {
 		b.stats.Overflow++
 		return nil
 	}
-	k = &key{id: id, ring: newRing(tickOf(at)), terms: b.termsOf(id.Class)}
+	k = &key{id: id, ring: newRing(tickOf(at)), terms: b.termsOf(id.Class), phase: phaseOf(id)}
 	b.keys[id] = k
 	b.roll.add(k)
 	a.add(k)

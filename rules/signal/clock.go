@@ -84,6 +84,17 @@ func (c *clock) read(now time.Time) reading {
 	return c.readBeside(oldest, newest, counted, now)
 }
 
+// heard is how far the route's sources have got on their own clock.
+func (c *clock) heard() time.Time {
+	at := c.own.watermark
+	for _, l := range c.links {
+		if l.source.watermark.After(at) {
+			at = l.source.watermark
+		}
+	}
+	return at
+}
+
 // readBeside tells the time of a route whose sources, of which some are counted, agree on it, and of which events that
 // name no source may tell too.
 func (c *clock) readBeside(oldest, newest *link, counted int, now time.Time) reading {

@@ -50,7 +50,10 @@ func (c *Counts) delivered() float64 {
 	return float64(n)
 }
 
-func saturate(n uint64) uint32 { return uint32(min(n, math.MaxUint32)) }
+// mostCounted bounds a count so that the sum of all fields of a cohort still fits.
+const mostCounted = math.MaxUint32 / uint32(fields)
+
+func saturate(n uint64) uint32 { return uint32(min(n, uint64(mostCounted))) }
 
 // The layout of a ring: cohorts of 5 s for ten minutes, of 1 min for the hour before, of 10 min for the six before that.
 const (

@@ -62,10 +62,11 @@ func (p *paced) of(c *curve, factor float64) {
 // the curve once.
 func spread(into []float32, c *curve, width, factor float64) {
 	width *= tickSeconds / factor
+	each := 1 / width
 	last, most := c.ages[len(c.ages)-1], float32(c.shares[len(c.ages)-1])
 	end, area := 0.0, 0.0
 	knot, from, share, sum := 0, 0.0, 0.0, 0.0 // the knot ahead, and what has been passed: age, share and integral
-	to, rise, run := c.ahead(0, 0, 0)
+	to, run, slope := c.ahead(0, 0, 0)
 	for i := range into {
 		begin, before := float64(i)*width, area
 		switch {
@@ -74,7 +75,7 @@ func spread(into []float32, c *curve, width, factor float64) {
 			continue
 		case begin == end: // or it is the last bit that differs
 		case begin > from && begin <= to:
-			before = sum + (begin-from)*(share+(share+rise*(begin-from)/run))/2
+			before = sum + (begin-from)*(share+slope*(begin-from)/2)
 		default:
 			before = c.integral(begin)
 		}
@@ -83,20 +84,21 @@ func spread(into []float32, c *curve, width, factor float64) {
 			next := c.shares[knot]
 			sum += run * (next + share) / 2
 			knot, from, share = knot+1, to, next
-			to, rise, run = c.ahead(knot, from, share)
+			to, run, slope = c.ahead(knot, from, share)
 		}
-		area = sum + (end-from)*(share+(share+rise*(end-from)/run))/2
-		into[i] = float32((area - before) / width)
+		area = sum + (end-from)*(share+slope*(end-from)/2)
+		into[i] = float32((area - before) * each)
 	}
 }
 
-// ahead is the age of a knot, and by how much its share and age exceed those of the one before it. Beyond the last knot the
-// share stays what it is.
-func (c *curve) ahead(knot int, age, share float64) (next, rise, run float64) {
+// ahead is the age of a knot, by how much it exceeds that of the one before it, and the slope between them. Beyond the last
+// knot the share stays what it is.
+func (c *curve) ahead(knot int, age, share float64) (next, run, slope float64) {
 	if knot == len(c.ages) {
-		return math.Inf(1), 0, 1
+		return math.Inf(1), 1, 0
 	}
-	return c.ages[knot], c.shares[knot] - share, c.ages[knot] - age
+	run = c.ages[knot] - age
+	return c.ages[knot], run, (c.shares[knot] - share) / run
 }
 
 // integral is the integral of the shares up to an age of 0 or more seconds.

@@ -21,6 +21,7 @@ type subject struct {
 	windows  []sums
 	spans    []since
 	reading  reading
+	heard    time.Time // how far the route's sources have got
 	tick     int64
 	found    finding
 	loss     conversionFinding
@@ -55,7 +56,7 @@ func (b *Book) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []r
 	for i, s := range subjects {
 		s.signals(&out[i], scope, now)
 		if s.cause == "" && s.accusing() {
-			out[i].Peers = peersOf(s, subjects)
+			out[i].Peers = peersOf(i, subjects)
 			out[i].Second = s.second(scope.Probed())
 		}
 	}
@@ -73,7 +74,8 @@ func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, v *volu
 	s.late, s.outside = lateFinding{rung: -1}, lateFinding{rung: -1}
 	s.windows, s.tracks, s.spans = s.windows[:0], s.tracks[:0], s.spans[:0]
 	s.summed, s.sum, s.belated = 0, window{}, 0
-	s.reading = s.account.clock.read(now)
+	t := s.account.read(b.version, now)
+	s.reading, s.heard = t.reading, t.last
 	out := ask.Accused != route.Accused{}
 	if s.reading.cause != "" {
 		s.cause = s.reading.cause
@@ -112,7 +114,7 @@ func (b *Book) settle(s *subject, v *volumes) {
 	s.accuse(out)
 	if out {
 		b.remember(s, s.place)
-	} else {
+	} else if len(b.troubled)+len(b.belated) > 0 {
 		delete(b.troubled, s.place)
 		delete(b.belated, s.place)
 	}
@@ -168,14 +170,14 @@ func (b *Book) remember(s *subject, p place) {
 
 // fill makes the tracks of all keys that have a baseline.
 func (s *subject) fill(b *Book, cut int64, now time.Time, out bool) {
-	minute, n := floorDiv(now.Unix(), 60), 0
+	n := 0
 	refusals := ceilTick(s.ask.Refusals)
 	for _, k := range s.keys {
 		if s.ask.Refusals.After(now) {
 			k.accuse(s.tick, s.tick) // what fails while it speaks against nobody is not learned as normal either
 		}
 		k.reach(b, s.tick)
-		k.refresh(b, minute, s.tick, out || k.suspected(s.tick-1, s.tick))
+		k.refresh(b, now.Unix(), s.tick, out || k.suspected(s.tick-1, s.tick))
 		if k.normal == nil {
 			continue
 		}

@@ -3,6 +3,9 @@ package signal
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"io"
+	"slices"
 	"sort"
 	"time"
 
@@ -24,6 +27,7 @@ type key struct {
 	terms   Terms     // of its class
 	timing  *timing   // how long its receipts take; nil until one came or it is judged
 	factor  float64   // today's pace: how much slower than normal its receipts may be
+	phase   uint8     // seconds by which its minutes begin earlier than those of the clock
 	stamp   int64     // minute that normal and factor were made in; 0 where they are to be made anew
 	live    bool      // its lane knows that it has messages
 	changed bool      // its baseline has, since the last Changed
@@ -154,10 +158,16 @@ func (b *Book) change(k *key, was time.Time) {
 	}
 }
 
-// Changed returns the baselines that changed since the last call, in the order of their keys.
+// changedPerRound is how many baselines Changed returns at most: those of all keys change at the same second of a minute, and
+// nothing is lost when some are stored a few rounds later.
+const changedPerRound = 2_000
+
+// Changed returns baselines that changed since they were last returned, in the order of their keys: all of them, or, where
+// they are very many, those that changed first.
 func (b *Book) Changed() []Stored {
 	var out []Stored
-	for _, k := range b.changed {
+	n := min(len(b.changed), changedPerRound)
+	for _, k := range b.changed[:n] {
 		k.changed = false
 		if b.keys[k.id] != k {
 			continue // forgotten since
@@ -168,8 +178,7 @@ func (b *Book) Changed() []Stored {
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return lessKey(out[i].Key, out[j].Key) })
-	clear(b.changed)
-	b.changed = b.changed[:0]
+	b.changed = slices.Delete(b.changed, 0, n)
 	return out
 }
 
@@ -219,14 +228,16 @@ func (b *Book) Baselines() []KeyBaseline {
 	return out
 }
 
-// refresh brings the key's baseline and pace up to a minute, in minutes of the judge's clock; tick is how far the key is
-// judged. A suspect key keeps what it had, so that an incident does not become the normal it is measured by.
-func (k *key) refresh(b *Book, minute, tick int64, suspect bool) {
+// refresh brings the key's baseline and pace up to date once a minute of the judge's clock, which shows so many seconds;
+// tick is how far the key is judged. The minutes of keys begin at different seconds, so that no round has all the work. A
+// suspect key keeps what it had, so that an incident does not become the normal it is measured by.
+func (k *key) refresh(b *Book, now, tick int64, suspect bool) {
+	minute := floorDiv(now+int64(k.phase), 60)
 	if k.stamp == minute || suspect && k.normal != nil && k.stamp != 0 {
 		return
 	}
 	k.stamp = minute
-	n := b.normal(k, minute)
+	n := b.normal(k, floorDiv(now, 60))
 	if n == nil {
 		k.normal = nil
 		return
@@ -235,6 +246,15 @@ func (k *key) refresh(b *Book, minute, tick int64, suspect bool) {
 	if k.normal == nil || !same(k.normal, n) || k.factor != factor {
 		k.normal, k.factor = n, factor
 	}
+}
+
+// phaseOf spreads keys over the ticks of a minute.
+func phaseOf(id route.Key) uint8 {
+	h := fnv.New32a()
+	for _, name := range [...]string{string(id.Route), string(id.Class), string(id.Network)} {
+		_, _ = io.WriteString(h, name) // a hash takes everything
+	}
+	return uint8(h.Sum32() % (60 / tickSeconds) * tickSeconds)
 }
 
 // same reports whether two baselines are the same one: nothing was learned or told between them.

@@ -127,7 +127,7 @@ func (f *filling) time(c *cell, s int, start, age int64, weight float64) {
 }
 
 // add adds the cohort of a slot, of which so many came early; weight is for how much each of its messages counts.
-func (t *timely) add(n *tally, s int, early uint64, weight float64) {
+func (t *timely) add(n *tally, s int, early uint32, weight float64) {
 	delivered, failed := n.delivered[s], n.failed[s]
 	t.sent += weight * float64(max(n.submitted[s], delivered+failed))
 	t.early += weight * float64(early)
@@ -240,6 +240,9 @@ func scanLate(windows []since, h int, q question) lateFinding {
 	best := lateFinding{rung: -1, horizon: h}
 	for rung := range windows {
 		p := &windows[rung].at[h]
+		if rung > 0 && p.sent == windows[rung-1].at[h].sent {
+			continue // nothing was sent between the two
+		}
 		count, least := p.seen(q)
 		nats := lateness(count, least, p.sent)
 		if nats <= 0.5 || nats <= best.evidence {

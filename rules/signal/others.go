@@ -6,13 +6,18 @@ import (
 	"signalbox/rules/route"
 )
 
-// peersOf asks the lane's other routes about the window in which s looks worst.
-func peersOf(s *subject, subjects []*subject) []route.Peer {
-	peers := make([]route.Peer, 0, len(subjects)-1)
+// peersOf asks the lane's other routes about the window in which the i-th looks worst: all of them where it is suspect, and
+// some of them where chance alone may have made it look so, as it does to many routes at any time.
+func peersOf(i int, subjects []*subject) []route.Peer {
+	s, step := subjects[i], 1
+	if s.found.evidence < suspectNats && s.loss.evidence < suspectNats && s.late.evidence < suspectNats {
+		step = strideOf(len(subjects))
+	}
+	peers := make([]route.Peer, 0, len(subjects)/step)
 	q := s.charge()
-	for _, other := range subjects {
-		if other != s {
-			peers = append(peers, other.peer(&q))
+	for j := i % step; j < len(subjects); j += step {
+		if j != i {
+			peers = append(peers, subjects[j].peer(&q))
 		}
 	}
 	return peers

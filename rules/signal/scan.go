@@ -62,6 +62,11 @@ type finding struct {
 	share    int     // index of the arrival that the silence points to; -1 for none
 }
 
+// same reports whether a window holds no more than another.
+func (s *sums) same(shorter *sums) bool {
+	return s.delivered == shorter.delivered && s.failed == shorter.failed && s.silence == shorter.silence
+}
+
 // status is the share of receipts that say delivered at the baseline, over the window.
 func (s *sums) status() float64 {
 	if r := s.delivered + s.failed; r > 0 {
@@ -160,6 +165,9 @@ func scan(windows []sums) finding {
 	best := finding{rung: -1, share: -1}
 	for rung := range windows {
 		w := &windows[rung]
+		if rung > 0 && w.same(&windows[rung-1]) {
+			continue // nothing was sent between the two
+		}
 		f := finding{rung: rung, failure: w.failure(1 - Tolerance)}
 		f.silence, f.share = w.most()
 		f.evidence = f.silence + f.failure

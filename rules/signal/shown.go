@@ -14,7 +14,7 @@ const intervalZ = 3.0
 // signals puts together all that is judged of the route.
 func (s *subject) signals(into *route.Signals, scope route.Scope, now time.Time) {
 	q := route.Quality{Known: s.cause == "", Cause: s.cause}
-	if at := s.lastHeard(); !at.IsZero() {
+	if at := s.heard; !at.IsZero() {
 		q.Age = route.Duration(max(0, now.Sub(at)))
 	}
 	into.Lane, into.Route, into.At = scope.Key(), s.ask.Route, now
@@ -28,17 +28,6 @@ func (s *subject) signals(into *route.Signals, scope route.Scope, now time.Time)
 	into.Rate = s.rate()
 	into.Suspect = s.suspect()
 	score(&into.Score, into)
-}
-
-// lastHeard is how far the route's sources have got on their own clock.
-func (s *subject) lastHeard() time.Time {
-	at := s.account.clock.own.watermark
-	for _, l := range s.account.clock.links {
-		if l.source.watermark.After(at) {
-			at = l.source.watermark
-		}
-	}
-	return at
 }
 
 // window is what the cells of all keys hold up to one rung.

@@ -89,6 +89,7 @@ func (b *Book) deserted(id route.ID, now time.Time) bool {
 }
 
 func (b *Book) sweepRoutes(now time.Time) {
+	b.version++
 	for id, a := range b.routes {
 		a.clock.forget(now)
 		for p, l := range a.probes {

@@ -2,9 +2,9 @@ package signal
 
 // tally is what of all cohorts of a ring is judged, slot by slot.
 type tally struct {
-	submitted, delivered, failed, converted [slots]uint64
-	early                                   [slots]uint64 // delivered within the first edges of receiptAges that were asked for
-	inTime                                  [slots]uint64 // delivered within what the class allows
+	submitted, delivered, failed, converted [slots]uint32
+	early                                   [slots]uint32 // delivered within the first edges of receiptAges that were asked for
+	inTime                                  [slots]uint32 // delivered within what the class allows
 }
 
 // tally sums up a ring that is not empty; edges is how many of receiptAges are early.
@@ -22,11 +22,12 @@ func (t *tally) part(c *columns, from, to, edges int) {
 	c.add(t.failed[from:to], fieldFailed)
 	c.add(t.converted[from:to], fieldConverted)
 	c.add(t.inTime[from:to], fieldInTime)
-	for field := fieldDelivered; field < fields; field++ {
-		c.add(t.delivered[from:to], field)
-	}
 	for field := fieldDelivered; field < fieldDelivered+edges; field++ {
 		c.add(t.early[from:to], field)
+	}
+	copy(t.delivered[from:to], t.early[from:to])
+	for field := fieldDelivered + edges; field < fields; field++ {
+		c.add(t.delivered[from:to], field)
 	}
 }
 
