@@ -43,11 +43,17 @@ type Collector interface {
 // Returns is where a prober waits for what comes back of the messages that it sent: receipts by webhook or from the
 // senders' events, and messages as a handset shows them.
 type Returns interface {
+	// Sending says that a message is about to be submitted on a route; over says that its submit is done.
+	Sending(r route.ID) (over func())
 	// Receipt waits for the first final receipt of a message that a route took. A receipt that came up to a minute before
 	// the call is found too, because it may overtake the response that names its message. It returns ctx.Err() where none
 	// came.
 	Receipt(ctx context.Context, r route.ID, messageID string) (Return, error)
-	// Handset waits for the message whose text holds the token.
+	// Overdue is what came after Receipt had given up, within a quarter of an hour.
+	Overdue(r route.ID, messageID string) (Return, bool)
+	// Expect says what text is about to be sent, with the token in it that marks it.
+	Expect(token, text string)
+	// Handset waits for the message whose text holds the token that Expect named.
 	Handset(ctx context.Context, token string) (Return, error)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fiorix/go-smpp/smpp/pdu"
+	"github.com/fiorix/go-smpp/smpp/pdu/pdutext"
 	"github.com/fiorix/go-smpp/smpp/pdu/pdutlv"
 )
 
@@ -45,6 +46,19 @@ func (d Delivery) Body() []byte {
 		text = text[1+int(text[0]):]
 	}
 	return text
+}
+
+// text is the message in UTF-8, by its data_coding (SMPP 3.4, section 5.2.19): UCS-2, Latin-1, else the default alphabet or
+// ASCII, which SMSCs do not tell apart.
+func (d Delivery) text() string {
+	switch body := d.Body(); d.DataCoding & 0x0F {
+	case 8:
+		return string(pdutext.UCS2(body[:len(body)&^1]).Decode())
+	case 3:
+		return string(pdutext.Latin1(body).Decode())
+	default:
+		return validText(body)
+	}
 }
 
 var errTruncated = errors.New("mandatory fields cut short")

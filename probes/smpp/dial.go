@@ -45,6 +45,8 @@ type Options struct {
 
 	// DialTimeout bounds Dial as a whole, beside the context; 0 is 30 s.
 	DialTimeout time.Duration
+	// PhaseTimeout bounds each of its phases; 0 is DialTimeout.
+	PhaseTimeout time.Duration
 	// StallTimeout is how long one write, or a frame of the peer that has begun, may take; 0 is 10 s.
 	StallTimeout time.Duration
 	// DeliveryBuffer is how many deliveries may wait to be read; 0 is 256.
@@ -53,9 +55,10 @@ type Options struct {
 
 func (o Options) withDefaults() (Options, error) {
 	o.DialTimeout = orDefault(o.DialTimeout, 30*time.Second)
+	o.PhaseTimeout = orDefault(o.PhaseTimeout, o.DialTimeout)
 	o.StallTimeout = orDefault(o.StallTimeout, 10*time.Second)
 	o.DeliveryBuffer = orDefault(o.DeliveryBuffer, 256)
-	if o.DialTimeout < 0 || o.StallTimeout < 0 || o.DeliveryBuffer < 0 {
+	if o.DialTimeout < 0 || o.PhaseTimeout < 0 || o.StallTimeout < 0 || o.DeliveryBuffer < 0 {
 		return o, fmt.Errorf("%w: timeouts and buffer: want none below zero", ErrInvalid)
 	}
 	if int(o.Bind) >= len(bindNames) {
@@ -85,11 +88,12 @@ const (
 	PhaseBind Phase = "bind"
 )
 
-// PhaseError says at which step Dial failed. Status is the peer's reason where it refused the bind, and StatusOK where
-// it refused nothing: no route to it, no answer, no valid certificate.
+// PhaseError says at which step Dial failed, and how long each took, the failed one included. Status is the peer's reason
+// where it refused the bind, and StatusOK where it refused nothing: no route to it, no answer, no valid certificate.
 type PhaseError struct {
 	Phase  Phase
 	Status Status
+	Timing Timing
 	Err    error
 }
 
@@ -99,8 +103,8 @@ func (e *PhaseError) Error() string { return fmt.Sprintf("%s: %v", e.Phase, e.Er
 // Unwrap is the cause: a Status where the peer refused the bind.
 func (e *PhaseError) Unwrap() error { return e.Err }
 
-func phaseError(phase Phase, err error) *PhaseError {
-	e := &PhaseError{Phase: phase, Err: err}
+func phaseError(phase Phase, timing Timing, err error) *PhaseError {
+	e := &PhaseError{Phase: phase, Timing: timing, Err: err}
 	errors.As(err, &e.Status)
 	return e
 }
@@ -115,34 +119,36 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
 	defer cancel()
 	var timing Timing
-	raw, err := timed(&timing.TCP, func() (net.Conn, error) {
+	raw, err := timed(ctx, o, &timing.TCP, func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", o.Addr)
 	})
 	if err != nil {
-		return nil, phaseError(PhaseTCP, err)
+		return nil, phaseError(PhaseTCP, timing, err)
 	}
 	conn := raw
 	if o.TLS != nil {
-		conn, err = timed(&timing.TLS, func() (net.Conn, error) { return secure(ctx, raw, o) })
+		conn, err = timed(ctx, o, &timing.TLS, func(ctx context.Context) (net.Conn, error) { return secure(ctx, raw, o) })
 	}
 	if err != nil {
 		raw.Close()
-		return nil, phaseError(PhaseTLS, err)
+		return nil, phaseError(PhaseTLS, timing, err)
 	}
 	s := newSession(raw, conn, o)
-	_, err = timed(&timing.Bind, func() (frame, error) { return s.request(ctx, bindID(o.Bind), o.encodeBind) })
+	_, err = timed(ctx, o, &timing.Bind, func(ctx context.Context) (frame, error) { return s.request(ctx, bindID(o.Bind), o.encodeBind) })
 	if err != nil {
 		s.Close()
-		return nil, phaseError(PhaseBind, err)
+		return nil, phaseError(PhaseBind, timing, err)
 	}
 	s.timing = timing
 	return s, nil
 }
 
-// timed runs step and stores how long it took.
-func timed[T any](took *time.Duration, step func() (T, error)) (T, error) {
+// timed runs a phase within its bound and stores how long it took.
+func timed[T any](ctx context.Context, o Options, took *time.Duration, phase func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.PhaseTimeout)
+	defer cancel()
 	start := time.Now()
-	v, err := step()
+	v, err := phase(ctx)
 	*took = time.Since(start)
 	return v, err
 }

@@ -42,6 +42,7 @@ type Session struct {
 	conn       net.Conn // raw, or TLS over it
 	stall      time.Duration
 	timing     Timing
+	began      time.Time
 	out        chan outgoing
 	deliveries chan Delivery
 	done       chan struct{}
@@ -88,6 +89,7 @@ func newSession(raw, conn net.Conn, o Options) *Session {
 		raw:        raw,
 		conn:       conn,
 		stall:      o.StallTimeout,
+		began:      time.Now(),
 		out:        make(chan outgoing, outBuffer),
 		deliveries: make(chan Delivery, o.DeliveryBuffer),
 		done:       make(chan struct{}),

@@ -19,7 +19,7 @@ const MaxSteps = 32
 
 // Step is one step of a look.
 type Step struct {
-	Name string   `json:"name"` // tcp, tls, bind, enquire, submit, receipt, handset, http
+	Name string   `json:"name"` // tcp, tls, bind, enquire, submit, receipt, handset, http; session, late: what became of the one before
 	OK   bool     `json:"ok"`
 	Took Duration `json:"took"`
 	Code string   `json:"code,omitempty"` // the peer's own word for it, such as 0x0000000d
