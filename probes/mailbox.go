@@ -29,6 +29,7 @@ type Mailbox struct {
 	sending  map[route.ID]int    // probes that are submitting: their receipts may overtake the response
 	early    []earlyReceipt      // oldest first
 	spell    map[route.ID]func(id string) string
+	forgot   time.Time // when it last dropped what was waited for long ago
 	stats    MailboxStats
 }
 
@@ -260,9 +261,16 @@ func (m *Mailbox) Overdue(r route.ID, messageID string) (Return, bool) {
 	return Return{}, false
 }
 
+// forgetEvery is how often a Mailbox looks for what it need not remember.
+const forgetEvery = time.Second
+
 // forget drops what was waited for long ago.
 func (m *Mailbox) forget() {
 	now := m.now()
+	if now.Sub(m.forgot) < forgetEvery {
+		return
+	}
+	m.forgot = now
 	for at, w := range m.receipts {
 		if now.After(w.until) {
 			delete(m.receipts, at)

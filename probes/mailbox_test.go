@@ -1,0 +1,189 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"signalbox/rules/route"
+)
+
+func receiptOf(id string, s route.Status) route.Observation {
+	return route.Observation{Kind: route.KindReceipt, Route: "acme", Message: id, Status: s, Time: time.Now()}
+}
+
+// The receipts of probes' own messages are theirs; all other observations go on.
+func TestMailboxTakesTheReceiptsOfProbesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMailbox()
+		got := make(chan Return, 1)
+		go func() {
+			r, err := m.Receipt(t.Context(), "acme", "p-1")
+			if err != nil {
+				t.Error(err)
+			}
+			got <- r
+		}()
+		synctest.Wait()
+		other := receiptOf("p-1", route.StatusDelivered)
+		other.Route = "bolt"
+		rest := m.Take([]route.Observation{
+			receiptOf("m-1", route.StatusDelivered),
+			receiptOf("p-1", route.StatusEnroute), // not final
+			other,
+			{Kind: route.KindSubmit, Route: "acme", Message: "p-1"},
+			receiptOf("p-1", route.StatusFailed),
+			receiptOf("p-1", route.StatusDelivered), // too late to change anything
+		})
+		if r := <-got; r.Status != route.StatusFailed {
+			t.Errorf("got %v, want the first final one", r)
+		}
+		var left []string
+		for _, o := range rest {
+			left = append(left, fmt.Sprintf("%s %s %d", o.Route, o.Message, o.Kind))
+		}
+		if want := "acme m-1 2, bolt p-1 2, acme p-1 1"; strings.Join(left, ", ") != want {
+			t.Errorf("left over: got %s, want %s", strings.Join(left, ", "), want)
+		}
+		if s := m.Stats(); s.Receipts != 1 || s.Duplicates != 1 {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+// A receipt may overtake the response that names its message, while the submit goes on and for a minute.
+func TestMailboxFindsReceiptsThatCameEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMailbox()
+		m.Take([]route.Observation{receiptOf("p-0", route.StatusDelivered)}) // nobody submits
+		over := m.Sending("acme")
+		if rest := m.Take([]route.Observation{receiptOf("p-1", route.StatusDelivered)}); len(rest) != 1 {
+			t.Error("what may be anybody's must go on too")
+		}
+		m.Take([]route.Observation{receiptOf("p-2", route.StatusDelivered)})
+		over()
+		over() // twice does no harm
+		if r, err := m.Receipt(t.Context(), "acme", "p-1"); err != nil || r.Status != route.StatusDelivered {
+			t.Errorf("got %v, %v", r, err)
+		}
+		time.Sleep(2 * earlyAge)
+		for _, id := range []string{"p-0", "p-2"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if r, err := m.Receipt(ctx, "acme", id); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: got %v, %v", id, r, err)
+			}
+			cancel()
+		}
+	})
+}
+
+func TestMailboxRemembersWhatCameTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMailbox()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := m.Receipt(ctx, "acme", "p-1"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if _, came := m.Overdue("acme", "p-1"); came {
+			t.Error("nothing has come yet")
+		}
+		if rest := m.Take([]route.Observation{receiptOf("p-1", route.StatusDelivered)}); len(rest) != 0 {
+			t.Error("it is the probe's still")
+		}
+		if r, came := m.Overdue("acme", "p-1"); !came || r.Status != route.StatusDelivered {
+			t.Errorf("got %v, %v", r, came)
+		}
+		time.Sleep(2 * overdueAge)
+		m.Expect("X", "X") // makes it forget
+		if _, came := m.Overdue("acme", "p-1"); came {
+			t.Error("it should be forgotten")
+		}
+	})
+}
+
+func TestMailboxKnowsATokenHoweverThePhoneShowsIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		text   string
+		intact bool
+		found  bool
+	}{
+		"as it was sent":         {"Test K7Q2M9XW4RTP", true, true},
+		"in lower case":          {"test k7q2m9xw4rtp", false, true},
+		"with an opt-out":        {"Test K7Q2M9XW4RTP. Reply STOP to opt out", false, true},
+		"split over lines":       {"Test K7Q2M9\r\nXW4RTP", false, true},
+		"with spaces and dashes": {"Test K7Q2-M9XW 4RTP", false, true},
+		"in full width":          {"Ｔｅｓｔ Ｋ７Ｑ２Ｍ９ＸＷ４ＲＴＰ", false, true},
+		"cut off":                {"Test K7Q2M9XW4RT", false, false},
+		"another message":        {"Your code is 123456", false, false},
+		"nothing":                {"", false, false},
+	} {
+		m := NewMailbox()
+		m.Expect("K7Q2M9XW4RTP", "Test K7Q2M9XW4RTP")
+		if got := m.Message("+447700900123", c.text, noon); got != c.found {
+			t.Errorf("%s: found %v, want %v", name, got, c.found)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		r, err := m.Handset(ctx, "K7Q2M9XW4RTP")
+		if (err == nil) != c.found || r.Intact != c.intact || c.found && (r.Sender != "…123" || !r.At.Equal(noon)) {
+			t.Errorf("%s: got %+v, %v", name, r, err)
+		}
+		if s := m.Stats(); (s.Strangers == 1) == c.found {
+			t.Errorf("%s: got %+v", name, s)
+		}
+	}
+}
+
+// Whoever floods it takes bounded memory and is told.
+func TestMailboxIsBounded(t *testing.T) {
+	m := NewMailbox()
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	for i := range waitsMost + 5 {
+		m.Expect(fmt.Sprintf("T%d", i), "")
+		if _, err := m.Receipt(gone, "acme", fmt.Sprint(i)); i >= waitsMost && !errors.Is(err, errFull) {
+			t.Errorf("%d: got %v", i, err)
+		}
+	}
+	over := m.Sending("acme")
+	defer over()
+	for i := range 2 * earlyKept {
+		m.Take([]route.Observation{receiptOf(fmt.Sprint("e", i), route.StatusDelivered)})
+	}
+	if len(m.receipts) > waitsMost || len(m.tokens) > waitsMost || len(m.early) > earlyKept || m.Stats().Full != 10 {
+		t.Errorf("got %d receipts, %d tokens, %d early ones; %+v", len(m.receipts), len(m.tokens), len(m.early), m.Stats())
+	}
+}
+
+func TestTokensDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		token := NewToken()
+		if len(token) != 12 || seen[token] || fold(token) != token {
+			t.Fatalf("got %q", token)
+		}
+		seen[token] = true
+	}
+}
+
+func FuzzMessage(f *testing.F) {
+	for _, s := range []string{"Test K7Q2M9XW4RTP", "Ｋ７Ｑ２Ｍ９ＸＷ４ＲＴＰ", "\xff\xfe", strings.Repeat("K", 5000)} {
+		f.Add("ACME", s)
+	}
+	f.Fuzz(func(t *testing.T, from, text string) {
+		m := NewMailbox()
+		m.Expect("K7Q2M9XW4RTP", "Test K7Q2M9XW4RTP")
+		found := m.Message(from, text, noon)
+		if again := m.Message(from, text, noon); again != found {
+			t.Errorf("%q: found %v, then %v", text, found, again)
+		}
+		if strings.Contains(text, "K7Q2M9XW4RTP") && !found {
+			t.Errorf("%q: not found", text)
+		}
+	})
+}
