@@ -80,7 +80,7 @@ func (l *Link) Probe(ctx context.Context) (probes.Look, error) {
 	log := probes.Begin(l.o.Route, "", "smpp", time.Now())
 	s := l.bound()
 	if s != nil && s.Err() != nil {
-		log.Note("session", 0, endCode(s.Err()), "the session had ended: "+s.Err().Error())
+		log.Note("session", 0, causeOf(s.Err()), "the session had ended: "+s.Err().Error())
 		l.drop(s)
 		s = nil
 	}

@@ -19,11 +19,11 @@ var phone = probes.Number{Digits: "447700900001", Network: "234-15"}
 // messagesTo is a prober of messages over a dedicated account, with the link that it uses.
 func messagesTo(t testing.TB, addr string, box *probes.Mailbox, change ...func(*LinkOptions, *MessageOptions)) (*Link, *Messages) {
 	t.Helper()
-	o := MessageOptions{
+	o := MessageOptions{SubmitTimeout: brief, Errand: probes.ErrandOptions{
 		Numbers: []probes.Number{phone}, From: "Probe", Text: "Test {token}", Returns: box,
-		Spend:         func(time.Time, route.Network) error { return nil },
-		SubmitTimeout: brief, ReceiptTimeout: 2 * brief,
-	}
+		Spend:          func(time.Time, route.Network) error { return nil },
+		ReceiptTimeout: 2 * brief,
+	}}
 	l := linkTo(t, addr, func(lo *LinkOptions) {
 		lo.Session.Bind, lo.DedicatedAccount, lo.Arrivals = Transceiver, true, box
 		for _, c := range change {
@@ -51,7 +51,7 @@ func TestMessagesTellWhatBecameOfThem(t *testing.T) {
 		pause  bool
 	}{
 		"delivered":           {want: "submit, receipt"},
-		"no receipt asked":    {change: func(_ *LinkOptions, m *MessageOptions) { m.ReceiptTimeout = 0 }, want: "submit"},
+		"no receipt asked":    {change: func(_ *LinkOptions, m *MessageOptions) { m.Errand.ReceiptTimeout = 0 }, want: "submit"},
 		"swallowed":           {behave: func(b *smsctest.Behaviour) { b.Swallow = true }, want: "submit, receipt! missing"},
 		"receipt failed":      {behave: func(b *smsctest.Behaviour) { b.Delivered, b.Failed = 0, 1 }, want: "submit, receipt! 011"},
 		"receipt too late":    {behave: func(b *smsctest.Behaviour) { b.Delay = slow(20 * brief) }, want: "submit, receipt! missing"},
@@ -63,7 +63,7 @@ func TestMessagesTellWhatBecameOfThem(t *testing.T) {
 		"number not taken":    {behave: func(b *smsctest.Behaviour) { b.Accept, b.SubmitStatus = 0, smsctest.StatusInvDstAddr }, want: "submit? 0x0000000b"},
 		"account not taken":   {behave: func(b *smsctest.Behaviour) { b.Accept, b.SubmitStatus = 0, smsctest.StatusInvSystemType }, want: "submit? 0x00000053"},
 		"ids of two kinds":    {behave: func(b *smsctest.Behaviour) { b.ReceiptID = strings.ToLower }, want: "submit, receipt"},
-		"nobody at the phone": {change: func(_ *LinkOptions, m *MessageOptions) { m.ReceiptTimeout, m.HandsetTimeout = 0, brief }, want: "submit, handset! missing"},
+		"nobody at the phone": {change: func(_ *LinkOptions, m *MessageOptions) { m.Errand.ReceiptTimeout, m.Errand.HandsetTimeout = 0, brief }, want: "submit, handset! missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +207,7 @@ func TestHandsetContradictsAForgedReceipt(t *testing.T) {
 				}
 			}
 			server := startSMSC(t, smsctest.Options{OnSubmit: show})
-			l, m := messagesTo(t, server.Addr(), box, func(_ *LinkOptions, m *MessageOptions) { m.HandsetTimeout = brief })
+			l, m := messagesTo(t, server.Addr(), box, func(_ *LinkOptions, m *MessageOptions) { m.Errand.HandsetTimeout = brief })
 			look(t, l)
 			want := "submit, receipt, handset! missing"
 			if arrives {
@@ -235,8 +235,8 @@ func TestMessagesGoToTestNumbersOnlyAndWithinTheBudget(t *testing.T) {
 	other := probes.Number{Digits: "447700900002", Network: "GB"}
 	left := 5
 	l, m := messagesTo(t, server.Addr(), probes.NewMailbox(), func(_ *LinkOptions, o *MessageOptions) {
-		o.Numbers = []probes.Number{phone, other}
-		o.Spend = func(time.Time, route.Network) error {
+		o.Errand.Numbers = []probes.Number{phone, other}
+		o.Errand.Spend = func(time.Time, route.Network) error {
 			if left--; left < 0 {
 				return probes.ErrBudget
 			}
@@ -288,20 +288,20 @@ func TestProbeTakesNoReceiptOfALiveSender(t *testing.T) {
 func TestMessageOptionsThatCannotWork(t *testing.T) {
 	l := linkTo(t, "127.0.0.1:2775")
 	good := func() MessageOptions {
-		return MessageOptions{Link: l, Numbers: []probes.Number{phone}, Text: "{token}", Returns: probes.NewMailbox(), Spend: func(time.Time, route.Network) error { return nil }}
+		return MessageOptions{Link: l, Errand: probes.ErrandOptions{Numbers: []probes.Number{phone}, Text: "{token}", Returns: probes.NewMailbox(), Spend: func(time.Time, route.Network) error { return nil }}}
 	}
 	if _, err := NewMessages(good()); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*MessageOptions){
-		"want Link, Returns and Spend": func(o *MessageOptions) { o.Returns = nil },
-		"at least one test number":     func(o *MessageOptions) { o.Numbers = nil },
+		"want Returns and Spend":   func(o *MessageOptions) { o.Errand.Returns = nil },
+		"at least one test number": func(o *MessageOptions) { o.Errand.Numbers = nil },
 		"numbers[1]: want an international number of 7 to 15 digits": func(o *MessageOptions) {
-			o.Numbers = append(o.Numbers, probes.Number{Digits: "+447700900002", Network: "GB"})
+			o.Errand.Numbers = append(o.Errand.Numbers, probes.Number{Digits: "+447700900002", Network: "GB"})
 		},
-		"text: want {token} in it once": func(o *MessageOptions) { o.Text = "hello" },
-		"at most 160 octets":            func(o *MessageOptions) { o.Text = strings.Repeat("a", 150) + "{token}" },
-		"at most 140 octets":            func(o *MessageOptions) { o.Text = strings.Repeat("ж", 60) + "{token}" },
+		"text: want {token} in it once": func(o *MessageOptions) { o.Errand.Text = "hello" },
+		"at most 160 octets":            func(o *MessageOptions) { o.Errand.Text = strings.Repeat("a", 150) + "{token}" },
+		"at most 140 octets":            func(o *MessageOptions) { o.Errand.Text = strings.Repeat("ж", 60) + "{token}" },
 	} {
 		o := good()
 		change(&o)
