@@ -1,6 +1,8 @@
 package probes
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"signalbox/rules/route"
@@ -9,8 +11,10 @@ import (
 // Log writes down a look as it goes: for each step a line of the transcript, and an observation where the step says
 // something of the route.
 type Log struct {
-	look    Look
 	network route.Network
+
+	mu   sync.Mutex // guards look
+	look Look
 }
 
 // Begin begins the log of a look at a route in a way such as smpp; network is "" where it concerns every network.
@@ -35,6 +39,12 @@ func (l *Log) Note(probe string, took time.Duration, code, said string) {
 	l.step(route.Step{Name: probe, Took: route.Duration(took), Code: code, Said: said})
 }
 
+// Saw notes a step on the way of which there is no observation of its own. It may be called from other goroutines than the
+// look's, as connections are made by those of a library, also after the look has ended.
+func (l *Log) Saw(step string, took time.Duration, ok bool, said string) {
+	l.step(route.Step{Name: step, OK: ok, Took: route.Duration(took), Said: said})
+}
+
 // Hint says what to do about what was seen. The first one stays.
 func (l *Log) Hint(hint string) {
 	if l.look.Transcript.Hint == "" {
@@ -48,10 +58,18 @@ func (l *Log) Pause(d time.Duration) { l.look.Pause = max(l.look.Pause, d) }
 // Stop asks not to look again until the configuration is loaded anew.
 func (l *Log) Stop(why string) { l.look.Stop = why }
 
-// Look is what has been written down.
-func (l *Log) Look() Look { return l.look }
+// Look is what has been written down. What is written after it is lost.
+func (l *Log) Look() Look {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	look := l.look
+	look.Transcript.Steps = slices.Clip(look.Transcript.Steps)
+	return look
+}
 
 func (l *Log) step(s route.Step) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if t := &l.look.Transcript; len(t.Steps) < route.MaxSteps {
 		t.Steps = append(t.Steps, s)
 	}
