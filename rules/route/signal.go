@@ -63,10 +63,11 @@ type Open struct {
 // Probe describes the last results of one kind of probe.
 type Probe struct {
 	Quality
-	OK        float64  `json:"ok"`        // share of the last ten that succeeded, 0..1
-	Failures  int64    `json:"failures"`  // in a row, up to now
-	Successes int64    `json:"successes"` // in a row, up to now
-	P95       Duration `json:"p95"`       // of the last ten that succeeded
+	OK        float64  `json:"ok"`               // share of the last ten that succeeded, 0..1
+	Failures  int64    `json:"failures"`         // in a row, up to now
+	Successes int64    `json:"successes"`        // in a row, up to now
+	P95       Duration `json:"p95"`              // of the last ten that succeeded
+	Places    int64    `json:"places,omitempty"` // from so many places with news, of which most must agree; 0: there is one
 }
 
 // Peer compares another route of the lane with this one, each time over the window in which this one looks worst. The

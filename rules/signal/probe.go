@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ const maxProbeLogs = 4096
 type probeKey struct {
 	kind    string
 	network route.Network // "" where the probe concerns every network
+	source  string        // from where it looked
 }
 
 // probeLog is the last results of one kind of probe.
@@ -33,7 +35,7 @@ type probed struct {
 }
 
 func (a *account) probe(o *route.Observation, now time.Time) {
-	id := probeKey{o.Probe, o.Network}
+	id := probeKey{o.Probe, o.Network, o.Source}
 	if a.probes == nil {
 		a.probes = map[probeKey]*probeLog{}
 	}
@@ -116,15 +118,15 @@ func (k probeKey) concerns(l route.Lane) bool {
 	return k.network == "" || l.Network.Contains(k.network)
 }
 
-// probeSignals are the probes that concern a lane, by kind. Where several networks of the lane are probed, the one with
-// the most failures in a row speaks.
+// probeSignals are the probes that concern a lane, by kind. Where several places look, most of them must agree; where several
+// networks of the lane are probed, the one with the most failures in a row speaks.
 func (a *account) probeSignals(lane route.Lane, now time.Time) map[string]route.Probe {
 	var out map[string]route.Probe
-	for id, l := range a.probes {
-		if !id.concerns(lane) {
+	for id := range a.probes {
+		if !id.concerns(lane) || !a.firstPlace(id) {
 			continue
 		}
-		p := l.signal(now)
+		p := quorum(a.places(id, now))
 		if old, there := out[id.kind]; there && !worse(p, old) {
 			continue
 		}
@@ -134,6 +136,58 @@ func (a *account) probeSignals(lane route.Lane, now time.Time) map[string]route.
 		out[id.kind] = p
 	}
 	return out
+}
+
+// firstPlace reports whether a source is the first, in order, of those that look with a kind of probe at a network.
+func (a *account) firstPlace(id probeKey) bool {
+	for other := range a.probes {
+		if other.kind == id.kind && other.network == id.network && other.source < id.source {
+			return false
+		}
+	}
+	return true
+}
+
+// places are what each source of a kind of probe and a network says.
+func (a *account) places(id probeKey, now time.Time) []route.Probe {
+	var out []route.Probe
+	for other, l := range a.probes {
+		if other.kind == id.kind && other.network == id.network {
+			out = append(out, l.signal(now))
+		}
+	}
+	return out
+}
+
+// quorum is what most of some places say, of which there is at least one: each number is the worst that more than half of
+// those with news bear out, so that one place which lies, or is cut off, neither condemns a route nor clears it. Of two,
+// both must agree.
+func quorum(places []route.Probe) route.Probe {
+	known := slices.DeleteFunc(slices.Clone(places), func(p route.Probe) bool { return !p.Known })
+	if len(known) == 0 {
+		return slices.MinFunc(places, func(p, q route.Probe) int { return cmp.Compare(p.Age, q.Age) })
+	}
+	q := len(known)/2 + 1
+	least := func(value func(*route.Probe) float64) float64 { // that q places reach
+		values := make([]float64, len(known))
+		for i := range known {
+			values[i] = value(&known[i])
+		}
+		slices.Sort(values)
+		return values[len(values)-q]
+	}
+	p := route.Probe{Quality: known[0].Quality}
+	for i := range known {
+		p.Age = min(p.Age, known[i].Age)
+	}
+	p.Failures = int64(least(func(p *route.Probe) float64 { return float64(p.Failures) }))
+	p.Successes = int64(least(func(p *route.Probe) float64 { return float64(p.Successes) }))
+	p.OK = 1 - least(func(p *route.Probe) float64 { return 1 - p.OK })
+	p.P95 = route.Duration(least(func(p *route.Probe) float64 { return float64(p.P95) }))
+	if len(places) > 1 {
+		p.Places = int64(len(known))
+	}
+	return p
 }
 
 // worse orders probes of one kind so that which one speaks does not depend on the order of a map.
@@ -160,21 +214,39 @@ func worse(p, q route.Probe) bool {
 // bear out or contradict what receipts say.
 const handset = "handset"
 
-// since counts the handset probes of a lane that were sent from a moment on.
+// since counts the handset probes of a lane that were sent from a moment on. Where several places look, the one speaks that
+// stands in the middle between those whose messages arrive and those whose messages do not.
 func (a *account) since(lane route.Lane, from time.Time) (ok, failed int64) {
+	type counts struct{ ok, failed int64 }
+	bySource := map[string]counts{}
 	for id, l := range a.probes {
 		if id.kind != handset || !id.concerns(lane) {
 			continue
 		}
+		c := bySource[id.source]
 		for _, r := range l.last[:l.kept] {
 			switch {
 			case r.sent.Before(from):
 			case r.ok:
-				ok++
+				c.ok++
 			default:
-				failed++
+				c.failed++
 			}
 		}
+		bySource[id.source] = c
 	}
-	return ok, failed
+	var told []counts
+	for _, c := range bySource {
+		if c.ok+c.failed > 0 {
+			told = append(told, c)
+		}
+	}
+	if len(told) == 0 {
+		return 0, 0
+	}
+	slices.SortFunc(told, func(a, b counts) int {
+		return cmp.Or(cmp.Compare(a.failed-a.ok, b.failed-b.ok), cmp.Compare(a.ok, b.ok))
+	})
+	middle := told[(len(told)-1)/2]
+	return middle.ok, middle.failed
 }
