@@ -105,23 +105,13 @@ type task struct {
 	err     string
 }
 
-// Status is how one task stands.
-type Status struct {
-	Route   route.ID          `json:"route"`
-	Way     string            `json:"way"`
-	Every   route.Duration    `json:"every"`
-	Next    time.Time         `json:"next,omitzero"`     // when it looks again
-	Stopped string            `json:"stopped,omitempty"` // why it does not
-	Error   string            `json:"error,omitempty"`   // why it could not look the last time
-	Last    *route.Transcript `json:"last,omitempty"`    // nil until it has looked
-}
-
 // Status is how the tasks stand, in the order that they were given in.
-func (s *Schedule) Status() []Status {
-	out := make([]Status, 0, len(s.tasks))
+func (s *Schedule) Status() []route.Watch {
+	out := make([]route.Watch, 0, len(s.tasks))
 	for _, t := range s.tasks {
 		t.mu.Lock()
-		out = append(out, Status{t.Route, t.Way, route.Duration(t.Every), t.next, t.stopped, t.err, t.last})
+		out = append(out, route.Watch{Route: t.Route, Way: t.Way, Vantage: s.o.Vantage, Every: route.Duration(t.Every),
+			Next: t.next, Stopped: t.stopped, Error: t.err, Last: t.last})
 		t.mu.Unlock()
 	}
 	return out

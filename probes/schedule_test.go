@@ -164,7 +164,7 @@ func TestScheduleHonoursPauseAndStop(t *testing.T) {
 			}
 			return l, nil
 		}}
-		var status []Status
+		var status []route.Watch
 		play(t, time.Hour, ScheduleOptions{Tasks: []Task{task10s(p)}, Metrics: metrics}, func(s *Schedule) {
 			time.Sleep(30 * time.Minute)
 			status = s.Status()
@@ -200,7 +200,7 @@ func TestScheduleOutlivesBadProbers(t *testing.T) {
 			task.Way = fmt.Sprint("way ", i)
 			tasks = append(tasks, task)
 		}
-		var status []Status
+		var status []route.Watch
 		play(t, time.Minute, ScheduleOptions{Tasks: tasks, Concurrent: 1}, func(s *Schedule) {
 			time.Sleep(9 * time.Minute)
 			status = s.Status()

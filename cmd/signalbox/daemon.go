@@ -40,6 +40,7 @@ type daemonOptions struct {
 	mode      route.Mode
 	epoch     uint64 // of tables, where it is greater than the stored one
 	recording recordingOptions
+	probes    string // file of the settings of probes; "" looks at nothing
 	logger    *slog.Logger
 	decided   func([]route.Decision)
 }
@@ -51,6 +52,8 @@ type daemon struct {
 	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
 	recorder *recording.Recorder // nil: nothing is recorded
+	eyes     *eyes
+	reloader reloader
 	listener net.Listener
 	server   *http.Server
 }
@@ -95,6 +98,10 @@ func (d *daemon) open() (err error) {
 	if d.control, err = controller.New(controls); err != nil {
 		return err
 	}
+	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known}, registry); err != nil {
+		return err
+	}
+	d.reloader = reloader{d.control, d.eyes, o.logger}
 	handler, err := d.handler(model, registry)
 	if err != nil {
 		return err
@@ -139,11 +146,17 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	hooks, err := receipts.New(receipts.Options{Take: events.Take, Known: d.control.Known, Suggest: suggest, Registerer: registry})
+	take := func(ctx context.Context, batch []route.Observation) error {
+		if batch = d.eyes.box.Take(batch); len(batch) == 0 {
+			return nil // they were all of probes
+		}
+		return events.Take(ctx, batch)
+	}
+	hooks, err := receipts.New(receipts.Options{Take: take, Known: d.control.Known, Suggest: suggest, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: d.control, Policy: sourced{d.control, d.git}, Reloader: d.control,
+	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
@@ -201,6 +214,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.recorder != nil {
 		g.Go(func() error { return d.recorder.Run(recorded) })
 	}
+	g.Go(func() error { return d.eyes.run(gctx) })
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

@@ -49,7 +49,14 @@ one lane only.`,
 		if err := a.read(s, &e); err != nil {
 			return err
 		}
-		return printExplanation(cmd.OutOrStdout(), &e)
+		if err := printExplanation(cmd.OutOrStdout(), &e); err != nil {
+			return err
+		}
+		var seen struct{ Probes []route.Watch }
+		if err := a.read(s, &seen); err != nil {
+			return err
+		}
+		return printWatches(cmd.OutOrStdout(), seen.Probes, a.at)
 	}
 	return c
 }

@@ -13,7 +13,8 @@ import (
 
 func newRun(stderr io.Writer) *cobra.Command {
 	var o daemonOptions
-	var level, format string
+	var level, format, role string
+	var far vantageOptions
 	c := &cobra.Command{
 		Use:   "run --policy DIR | --policy.git.url URL",
 		Short: "Watch routes, decide, and serve the table",
@@ -31,13 +32,17 @@ that is full or slow stops the recording, which is counted and said, and nothing
   signalbox run --policy.git.url https://git.example.org/sms/policy.git --policy.git.keys allowed_signers`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.logger, err = newLogger(stderr, level, format); err != nil {
+				return err
+			}
+			if role == roleProbe {
+				far.file, far.data, far.logger = o.probes, o.data, o.logger
+				return runVantage(cmd.Context(), far)
+			}
 			if err := onePolicy(cmd, o.policy, o.git); err != nil {
 				return err
 			}
 			o.git.ctx = cmd.Context
-			if o.logger, err = newLogger(stderr, level, format); err != nil {
-				return err
-			}
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP) // from here on a hangup does not end the process
 			d, err := newDaemon(o)
@@ -60,11 +65,33 @@ that is full or slow stops the recording, which is counted and said, and nothing
 	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
 	addMode(c, &o.mode)
 	addRecording(c, &o.recording)
+	addProbes(c, &o.probes)
+	addChoice(c, &role, "role", "all, or probe: look at routes from another place and report to a controller", roleAll, roleAll, roleProbe)
+	f.StringVar(&far.controller, "controller", defaultServer, "with --role probe: the URL of the controller")
+	f.StringVar(&far.name, "vantage", "", "with --role probe: the name of this place")
 	f.Uint64Var(&o.epoch, "epoch", 0, "begin a new epoch of tables, greater than the one that senders hold: after state was lost or restored")
 	addChoice(c, &level, "log.level", "the least that is logged: debug, info, warn or error", "info", "debug", "info", "warn", "error")
 	addChoice(c, &format, "log.format", "how it is logged: logfmt or json", "logfmt", "logfmt", "json")
 	_ = c.MarkFlagDirname("data") // the flag is there
 	return c
+}
+
+// The roles of a process.
+const (
+	roleAll   = "all"
+	roleProbe = "probe"
+)
+
+// runVantage looks at routes from another place until ctx is done, and reads its settings again at each hangup.
+func runVantage(ctx context.Context, o vantageOptions) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	v, err := newVantage(o)
+	if err != nil {
+		return err
+	}
+	return reloading(ctx, hangup, func(context.Context) error { return v.reload() }, v.run)
 }
 
 // newLogger takes words that the flags have checked.
@@ -83,6 +110,11 @@ func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 
 // runReloading runs a daemon that reads its policy again at each hangup.
 func runReloading(ctx context.Context, d *daemon, hangup <-chan os.Signal) error {
+	return reloading(ctx, hangup, d.reloader.Reload, d.run)
+}
+
+// reloading runs something, and calls reload at each hangup meanwhile.
+func reloading(ctx context.Context, hangup <-chan os.Signal, reload, run func(context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -92,11 +124,11 @@ func runReloading(ctx context.Context, d *daemon, hangup <-chan os.Signal) error
 			case <-ctx.Done():
 				return
 			case <-hangup:
-				_ = d.control.Reload(ctx) // it has told of its error itself
+				_ = reload(ctx) // it has told of its error itself
 			}
 		}
 	}()
-	err := d.run(ctx)
+	err := run(ctx)
 	stop()
 	<-ended
 	return err

@@ -23,9 +23,11 @@ type Options struct {
 	Reloader  Reloader
 	Policy    Policy
 	Planner   Planner
+	Probes    Probes
 
 	Events   http.Handler // POST /events
 	Receipts http.Handler // GET and POST /receipts/{format}
+	Inbound  http.Handler // GET and POST /inbound/{name}
 	Metrics  http.Handler // GET /metrics
 
 	Ready      func() error // nil: ready as soon as there is a table
@@ -100,6 +102,9 @@ func (a *api) endpoints() []endpoint {
 		endpoint{"GET", "/api/v1/decisions", "decisions", a.getDecisions},
 		endpoint{"GET", "/api/v1/decisions/{id}", "decision", a.getDecision})
 	add(a.Explainer != nil, endpoint{"GET", "/api/v1/explain", "explain", a.getExplain})
+	add(a.Probes != nil,
+		endpoint{"GET", "/api/v1/probes", "probes", a.getProbes},
+		endpoint{"PUT", "/api/v1/probes/{vantage}", "vantage", a.putProbes})
 	add(a.Policy != nil, endpoint{"GET", "/api/v1/policy", "policy", a.getPolicy})
 	add(a.Planner != nil, endpoint{"POST", "/api/v1/policy/plan", "plan", a.postPlan})
 	add(a.Reloader != nil, endpoint{"POST", "/-/reload", "reload", a.postReload})
@@ -116,6 +121,7 @@ func (a *api) mounts() (all []endpoint) {
 	}
 	add(a.Events, "/events", "events", "POST")
 	add(a.Receipts, "/receipts/{format}", "receipts", "GET", "POST")
+	add(a.Inbound, "/inbound/{name}", "inbound", "GET", "POST")
 	add(a.Options.Metrics, "/metrics", "metrics", "GET")
 	return all
 }

@@ -79,6 +79,15 @@ type Explainer interface {
 	Explain(r route.ID, l route.Lane) (any, bool)
 }
 
+// Probes are what looks at routes.
+type Probes interface {
+	// Watches are how all probes stand, those of other places included, by route, way and vantage.
+	Watches() []route.Watch
+	// PutWatches takes how the probes of another place stand, in place of what it told before. An error: there is no room
+	// for another place.
+	PutWatches(vantage string, watches []route.Watch) error
+}
+
 // Sender is what a sender last said of itself.
 type Sender = struct {
 	Name       string           `json:"name"`

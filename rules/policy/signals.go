@@ -38,7 +38,7 @@ var variables = allVariables()
 var variableByName = indexVariables()
 
 // probeKinds are the kinds of probe, from the cheapest to the most telling.
-var probeKinds = []string{"tcp", "bind", "enquire", "submit", "receipt", "handset", "http"}
+var probeKinds = []string{"tcp", "tls", "bind", "enquire", "queue", "throttle", "submit", "receipt", "handset", "http"}
 
 func indexVariables() map[string]*variable {
 	m := make(map[string]*variable, len(variables))

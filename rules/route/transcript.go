@@ -25,3 +25,15 @@ type Step struct {
 	Code string   `json:"code,omitempty"` // the peer's own word for it, such as 0x0000000d
 	Said string   `json:"said,omitempty"` // what happened, in words: "bind refused: ESME_RBINDFAIL"
 }
+
+// Watch is how one probe of a route stands.
+type Watch struct {
+	Route   ID          `json:"route"`
+	Way     string      `json:"way"` // smpp, smpp-message, http
+	Vantage string      `json:"vantage,omitempty"`
+	Every   Duration    `json:"every"`
+	Next    time.Time   `json:"next,omitzero"`     // when it looks again
+	Stopped string      `json:"stopped,omitempty"` // why it does not
+	Error   string      `json:"error,omitempty"`   // why it could not look the last time
+	Last    *Transcript `json:"last,omitempty"`    // nil until it has looked
+}

@@ -42,7 +42,7 @@ type action interface {
 // The words that lines are made of. What stands before the first of them is a route, a class and a network.
 var (
 	termWords  = []string{"delivered", "failed", "refuses", "throttles", "times", "swallows", "forges", "converted", "delay", "answers", "receipts", "healthy"}
-	probeKinds = []string{"tcp", "bind", "enquire", "submit", "receipt", "handset", "http"}
+	probeKinds = []string{"tcp", "tls", "bind", "enquire", "queue", "throttle", "submit", "receipt", "handset", "http"}
 	orderWords = []string{"pin", "drain", "freeze", "release", "unfreeze", "approve", "reject"}
 	otherWords = []string{"probe", "baseline", "silent", "back", "from", "burst"}
 	allWords   = slices.Concat(termWords, otherWords, probeKinds, orderWords)

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"signalbox/probes"
+	"signalbox/probes/inbound"
+	"signalbox/probes/settings"
+	"signalbox/rules/route"
+)
+
+// eyesOptions are how a daemon looks at routes.
+type eyesOptions struct {
+	file    string // settings; "" looks at nothing
+	data    string // folder of what was spent of budgets
+	vantage string // "" is the controller's own machine
+	logger  *slog.Logger
+	sink    func(ctx context.Context, batch []route.Observation) error
+	known   func(route.ID) bool // whether the policy has a route; nil: nobody knows
+}
+
+func addProbes(c *cobra.Command, file *string) {
+	c.Flags().StringVar(file, "probes.file", "", "settings that say how to look at routes: probes, webhooks' keys, collectors")
+	_ = c.MarkFlagFilename("probes.file", "yml", "yaml") // the flag is there
+}
+
+// eyes look at routes as their settings say, and at others from the next reload on.
+type eyes struct {
+	o       eyesOptions
+	box     *probes.Mailbox
+	ledger  *probes.Ledger
+	metrics *probes.Metrics
+	inbound *inbound.Handler // nil: the settings have no inbound webhooks
+	first   *settings.Settings
+	reload  chan *settings.Settings
+
+	mu       sync.Mutex // guards the rest
+	schedule *probes.Schedule
+	far      map[string][]route.Watch // of other vantage points
+}
+
+// vantagesMost is how many other places may tell how their probes stand.
+const vantagesMost = 64
+
+// newEyes reads the settings; nil where there are none.
+func newEyes(o eyesOptions, registry prometheus.Registerer) (*eyes, error) {
+	e := &eyes{o: o, box: probes.NewMailbox(), reload: make(chan *settings.Settings, 1), far: map[string][]route.Watch{}}
+	if o.file == "" {
+		return e, nil
+	}
+	var err error
+	if e.metrics, err = probes.NewMetrics(registry); err != nil {
+		return nil, err
+	}
+	if e.first, err = settings.Load(o.file); err != nil {
+		return nil, wrong("mend the settings of --probes.file", err)
+	}
+	if err := os.MkdirAll(o.data, 0o700); err != nil {
+		return nil, wrong("--data names a folder that can be written", err)
+	}
+	if e.ledger, err = probes.OpenLedger(filepath.Join(o.data, "probes.json")); err != nil {
+		return nil, err
+	}
+	if e.schedule, err = e.build(e.first); err != nil {
+		return nil, wrong("mend the settings of --probes.file", err)
+	}
+	if e.inbound, err = e.inboundOf(e.first, registry); err != nil {
+		return nil, wrong("mend the settings of --probes.file", err)
+	}
+	return e, nil
+}
+
+// inboundHandler is what serves /inbound/{name}; nil where the settings have none.
+func (e *eyes) inboundHandler() http.Handler {
+	if e.inbound == nil {
+		return nil
+	}
+	return e.inbound
+}
+
+func (e *eyes) inboundOf(s *settings.Settings, registry prometheus.Registerer) (*inbound.Handler, error) {
+	if len(s.Inbound) == 0 {
+		return nil, nil
+	}
+	o := inbound.Options{Message: e.box.Message, Registerer: registry}
+	var wrongs []error
+	for name, in := range s.Inbound {
+		secret, err := in.Secret.Read()
+		if err != nil {
+			wrongs = append(wrongs, fmt.Errorf("inbound.%s.secret: %w", name, err))
+		}
+		o.Formats = append(o.Formats, inbound.Format{Name: name, Secret: secret, From: in.From, To: in.To, Text: in.Text})
+	}
+	if len(wrongs) > 0 {
+		return nil, errors.Join(wrongs...)
+	}
+	test := map[string]bool{}
+	for _, n := range s.Numbers {
+		test[n.Number] = true
+	}
+	o.Test = func(digits string) bool { return test[digits] }
+	return inbound.New(o)
+}
+
+// read reads the settings again, and everything that they name. Nothing is changed by it; nil where there are none.
+func (e *eyes) read() (*settings.Settings, error) {
+	if e.o.file == "" {
+		return nil, nil
+	}
+	s, err := settings.Load(e.o.file)
+	if err != nil {
+		return nil, err
+	}
+	_, err = e.build(s) // its probers reach no network until they run
+	return s, err
+}
+
+// take lets settings that were read come into force.
+func (e *eyes) take(s *settings.Settings) {
+	if s == nil {
+		return
+	}
+	select {
+	case <-e.reload: // an older one that nobody has taken yet
+	default:
+	}
+	e.reload <- s
+}
+
+// run looks until ctx is done.
+func (e *eyes) run(ctx context.Context) error {
+	if e.o.file == "" {
+		<-ctx.Done()
+		return nil
+	}
+	for ctx.Err() == nil {
+		e.warn()
+		looking, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- e.current().Run(looking) }()
+		var next *settings.Settings
+		select {
+		case <-ctx.Done():
+		case next = <-e.reload:
+		}
+		stop()
+		if err := <-done; err != nil {
+			return err
+		}
+		if next != nil {
+			if err := e.use(next); err != nil {
+				e.o.logger.Error("settings of probes not loaded", "file", e.o.file, "err", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (e *eyes) current() *probes.Schedule {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.schedule
+}
+
+func (e *eyes) use(s *settings.Settings) error {
+	schedule, err := e.build(s)
+	if err != nil {
+		return err
+	}
+	e.metrics.Reset()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.first, e.schedule = s, schedule
+	e.o.logger.Info("settings of probes loaded", "file", e.o.file)
+	return nil
+}
+
+// warn names routes that the policy does not have: what is seen of them counts nowhere.
+func (e *eyes) warn() {
+	if e.o.known == nil {
+		return
+	}
+	for id := range e.first.Routes {
+		if !e.o.known(id) {
+			e.o.logger.Warn("probe of a route that the policy does not have", "route", id, "file", e.o.file)
+		}
+	}
+}
+
+// Watches are how all probes stand.
+func (e *eyes) Watches() []route.Watch {
+	var out []route.Watch
+	if s := e.current(); s != nil {
+		out = s.Status()
+	}
+	e.mu.Lock()
+	for _, far := range e.far {
+		out = append(out, far...)
+	}
+	e.mu.Unlock()
+	slices.SortStableFunc(out, func(a, b route.Watch) int {
+		return strings.Compare(string(a.Route)+"\x00"+a.Way+"\x00"+a.Vantage, string(b.Route)+"\x00"+b.Way+"\x00"+b.Vantage)
+	})
+	return out
+}
+
+// watchesOf are those of one route.
+func (e *eyes) watchesOf(id route.ID) []route.Watch {
+	return slices.DeleteFunc(e.Watches(), func(w route.Watch) bool { return w.Route != id })
+}
+
+// PutWatches takes how the probes of another place stand.
+func (e *eyes) PutWatches(vantage string, watches []route.Watch) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, known := e.far[vantage]; !known && len(e.far) >= vantagesMost {
+		return fmt.Errorf("want at most %d vantage points", vantagesMost)
+	}
+	e.far[vantage] = watches
+	return nil
+}
+
+// tlsOf makes what the settings say of TLS; nil for none.
+func tlsOf(t *settings.TLS) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	c := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca_file: %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls.ca_file: want certificates in PEM, got none in %s", t.CAFile)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert_file: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// slack is what a look may take beyond the bounds of its steps.
+const slack = 2 * time.Second

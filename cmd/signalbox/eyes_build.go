@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"signalbox/probes"
+	httpprobe "signalbox/probes/http"
+	"signalbox/probes/settings"
+	"signalbox/probes/smpp"
+	"signalbox/rules/route"
+)
+
+// build makes the schedule that settings ask for, and tells the ledger their budgets. It reaches no network. Everything that
+// is wrong is told at once.
+func (e *eyes) build(s *settings.Settings) (*probes.Schedule, error) {
+	b := &builder{eyes: e, settings: s, budgets: map[route.ID]probes.Budget{}}
+	ids := make([]route.ID, 0, len(s.Routes))
+	for id := range s.Routes {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		b.route(id, s.Routes[id])
+	}
+	b.collectors(s.Collectors)
+	if len(b.wrong) > 0 {
+		return nil, errors.Join(b.wrong...)
+	}
+	e.ledger.SetBudgets(budgetOf(s.Budget), b.budgets)
+	return probes.NewSchedule(probes.ScheduleOptions{
+		Tasks: b.tasks, Gatherings: b.gatherings, Sink: e.o.sink, Vantage: e.o.vantage, Logger: e.o.logger, Metrics: e.metrics})
+}
+
+func budgetOf(b settings.Budget) probes.Budget {
+	return probes.Budget{Messages: b.Messages, Money: b.Money}
+}
+
+// builder gathers what a schedule is made of, and what is wrong.
+type builder struct {
+	eyes       *eyes
+	settings   *settings.Settings
+	tasks      []probes.Task
+	gatherings []probes.Gathering
+	budgets    map[route.ID]probes.Budget
+	wrong      []error
+}
+
+// bad notes an error, and reports whether there is one.
+func (b *builder) bad(path string, err error) bool {
+	if err != nil {
+		b.wrong = append(b.wrong, fmt.Errorf("%s: %s: %w", b.eyes.o.file, path, err))
+	}
+	return err != nil
+}
+
+func (b *builder) route(id route.ID, r settings.Route) {
+	path := "routes." + string(id)
+	if r.SMPP != nil {
+		if link := b.smpp(id, path+".smpp", r.SMPP); link != nil && r.Message != nil {
+			b.message(id, path+".message", link, r)
+		}
+	}
+	if r.HTTP != nil {
+		b.http(id, path+".http", r.HTTP)
+	}
+}
+
+func (b *builder) smpp(id route.ID, path string, p *settings.SMPP) *smpp.Link {
+	timeout := p.Timeout.D()
+	o := smpp.LinkOptions{Route: id, DedicatedAccount: p.DedicatedAccount, EnquireTimeout: timeout, Arrivals: b.eyes.box,
+		Session: smpp.Options{Addr: p.Address, SystemID: p.SystemID, SystemType: p.SystemType, DialTimeout: 3 * timeout, PhaseTimeout: timeout, StallTimeout: timeout}}
+	var err error
+	if p.Password.Set() {
+		o.Session.Password, err = p.Password.Read()
+		b.bad(path+".password", err)
+	}
+	o.Session.TLS, err = tlsOf(p.TLS)
+	b.bad(path, err)
+	o.Session.Bind = map[string]smpp.Bind{"receiver": smpp.Receiver, "transceiver": smpp.Transceiver}[p.Bind]
+	o.IDs, err = smpp.ParseIDs(p.MessageID)
+	b.bad(path+".message_id", err)
+	o.Receipts = smpp.ReceiptParser{AcceptedFinal: p.AcceptedFinal, Detect: map[string]smpp.Detect{"tlv": smpp.DetectTLV, "text": smpp.DetectText}[p.ReceiptDetect]}
+	link, err := smpp.NewLink(o)
+	if b.bad(path, err) {
+		return nil
+	}
+	b.eyes.box.Spell(id, o.IDs.Receipt)
+	b.tasks = append(b.tasks, probes.Task{Route: id, Way: "smpp", Every: p.Every.D(), Recheck: p.Recheck.D(), Timeout: 4*timeout + slack, Prober: link})
+	return link
+}
+
+func (b *builder) message(id route.ID, path string, link *smpp.Link, r settings.Route) {
+	m, timeout := r.Message, r.SMPP.Timeout.D()
+	sender, err := smpp.NewMessages(smpp.MessageOptions{Link: link, Errand: b.errand(id, m), SubmitTimeout: timeout})
+	if b.bad(path, err) {
+		return
+	}
+	b.tasks = append(b.tasks, probes.Task{Route: id, Way: "smpp-message", Every: m.Every.D(), Timeout: timeout + awaiting(m), Prober: sender})
+}
+
+// awaiting is how long what comes back of a message is waited for.
+func awaiting(m *settings.Message) time.Duration { return max(m.Receipt.D(), m.Handset.D()) + slack }
+
+// errand is how messages of a route are sent, and accounted for.
+func (b *builder) errand(id route.ID, m *settings.Message) probes.ErrandOptions {
+	o := probes.ErrandOptions{Route: id, From: m.From, Text: m.Text, Returns: b.eyes.box, ReceiptTimeout: m.Receipt.D(), HandsetTimeout: m.Handset.D()}
+	for _, name := range m.Numbers {
+		n := b.settings.Numbers[name]
+		o.Numbers = append(o.Numbers, probes.Number{Digits: n.Number, Network: n.Network})
+	}
+	b.budgets[id] = budgetOf(m.Budget)
+	ledger, price := b.eyes.ledger, m.Price
+	o.Spend = func(now time.Time, _ route.Network) error { return ledger.Spend(now, id, price) }
+	return o
+}
+
+func (b *builder) http(id route.ID, path string, h *settings.HTTP) {
+	o := httpprobe.Options{Route: id, Method: h.Method, URL: h.URL, Headers: h.Headers, Body: h.Body, Secrets: map[string]string{}, Timeout: h.Timeout.D(),
+		Status: h.Expect.Status, JSON: h.Expect.JSON, Equals: h.Expect.Equals, Within: h.Expect.Within.D(), MessageID: h.MessageID}
+	for name, secret := range h.Secrets {
+		value, err := secret.Read()
+		b.bad(path+".secrets."+name, err)
+		o.Secrets[name] = value
+	}
+	var err error
+	o.TLS, err = tlsOf(h.TLS)
+	b.bad(path, err)
+	timeout, recheck := h.Timeout.D()+slack, b.settings.Defaults.Recheck.D()
+	if h.Message != nil {
+		errand := b.errand(id, h.Message)
+		o.Errand = &errand
+		timeout, recheck = timeout+awaiting(h.Message), 0 // messages cost money
+	}
+	prober, err := httpprobe.New(o)
+	if b.bad(path, err) {
+		return
+	}
+	b.tasks = append(b.tasks, probes.Task{Route: id, Way: "http", Every: h.Every.D(), Recheck: recheck, Timeout: timeout, Prober: prober})
+}
+
+// collectors are added as their packages come.
+func (b *builder) collectors(settings.Collectors) {}

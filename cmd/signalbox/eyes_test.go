@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/probes/smsctest"
+	"signalbox/rules/route"
+)
+
+// bindPolicy demotes a route whose bind fails.
+const bindPolicy = `
+version: 1
+routes:
+  acme: {provider: acme, networks: [GB]}
+  bolt: {provider: bolt, networks: [GB]}
+classes: {otp: {mode: act}}
+lanes: [{class: otp, network: GB, order: [acme, bolt]}]
+rules:
+  - name: bind-lost
+    class: ["*"]
+    demote: {when: 'probe["bind"].failures >= 3'}
+    promote: {when: 'probe["bind"].successes >= 3'}
+`
+
+// startCarrier runs an SMSC until the test ends.
+func startCarrier(t *testing.T, o smsctest.Options) *smsctest.Server {
+	t.Helper()
+	s, err := smsctest.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return s
+}
+
+// startSeeing runs a daemon with a policy and settings of probes, and returns its URL.
+func startSeeing(t *testing.T, policy, settings string) (url string) {
+	t.Helper()
+	dir := t.TempDir()
+	o := daemonOptions{policy: filepath.Join(dir, "policy.yml"), data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: slog.New(slog.DiscardHandler)}
+	writeText(t, o.policy, policy)
+	if settings != "" {
+		o.probes = filepath.Join(dir, "probes.yml")
+		writeText(t, o.probes, settings)
+	}
+	d, err := newDaemon(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + d.address()
+}
+
+func writeText(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// getJSON asks until what is answered is as wanted, for at most a minute.
+func getJSON[T any](t *testing.T, url string, wanted func(T) bool) T {
+	t.Helper()
+	var last []byte
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		response, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, err = io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v T
+		if response.StatusCode == http.StatusOK && json.Unmarshal(last, &v) == nil && wanted(v) {
+			return v
+		}
+	}
+	t.Fatalf("%s: the last answer was %s", url, last)
+	panic("unreachable")
+}
+
+// phaseOf is the phase of a route in the first lane of a table.
+func phaseOf(table *route.Table, id route.ID) route.Phase {
+	for _, e := range table.Lanes[0].Routes {
+		if e.Route == id {
+			return e.Phase
+		}
+	}
+	return route.Active
+}
+
+func isDemoted(id route.ID) func(route.Table) bool {
+	return func(table route.Table) bool { return len(table.Lanes) > 0 && phaseOf(&table, id) == route.Demoted }
+}
+
+// probing are settings with a fast bind probe for each route at an address.
+func probing(addresses map[string]string) string {
+	text := "version: 1\ndefaults: {every: 1s, recheck: 500ms, timeout: 1s}\nroutes:\n"
+	for id, address := range addresses {
+		text += fmt.Sprintf("  %s: {smpp: {address: %q, system_id: probe}}\n", id, address)
+	}
+	return text
+}
+
+// A carrier that refuses the probe's bind is demoted, and the screen says why from the probe's own words.
+func TestProbesDemoteARouteThatCannotBeBoundTo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a round or two in real time")
+	}
+	sick := smsctest.Healthy()
+	sick.BindStatus = smsctest.StatusBindFail
+	acme, bolt := startCarrier(t, smsctest.Options{Behaviour: &sick}), startCarrier(t, smsctest.Options{})
+	url := startSeeing(t, bindPolicy, probing(map[string]string{"acme": acme.Addr(), "bolt": bolt.Addr()}))
+	getJSON(t, url+"/routes", isDemoted("acme"))
+	why := getJSON(t, url+"/api/v1/explain?route=acme&class=otp&network=GB", func(e struct{ Probes []route.Watch }) bool { return len(e.Probes) == 1 })
+	last := why.Probes[0].Last
+	if last == nil || len(last.Steps) != 2 || last.Steps[1].Said != "refused: ESME_RBINDFAIL" {
+		t.Errorf("got %+v", last)
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"explain", "acme", "--server", url}, &out, io.Discard); code != 0 || !strings.Contains(out.String(), "refused: ESME_RBINDFAIL (0x0000000d)") {
+		t.Errorf("explain: got %d\n%s", code, &out)
+	}
+}
+
+// Of three vantage points one cut off changes nothing, and two that fail demote.
+func TestVantagePointsMustAgree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some rounds in real time")
+	}
+	acme, bolt := startCarrier(t, smsctest.Options{}), startCarrier(t, smsctest.Options{})
+	url := startSeeing(t, bindPolicy, "")
+	dead := deadAddress(t)
+	start := func(name, address string) (stop func()) {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "probes.yml")
+		writeText(t, file, probing(map[string]string{"acme": address, "bolt": bolt.Addr()}))
+		v, err := newVantage(vantageOptions{name: name, controller: url, file: file, data: dir, logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- v.run(ctx) }()
+		return func() { cancel(); <-ended }
+	}
+	defer start("amsterdam", acme.Addr())()
+	defer start("cork", dead)() // it is cut off from acme
+	stop := start("berlin", acme.Addr())
+	type lane struct {
+		Routes []struct {
+			Route   route.ID
+			Signals *route.Signals
+		}
+	}
+	bind := func(l lane) route.Probe {
+		for _, r := range l.Routes {
+			if r.Route == "acme" && r.Signals != nil {
+				return r.Signals.Probes["tcp"]
+			}
+		}
+		return route.Probe{}
+	}
+	got := bind(getJSON(t, url+"/api/v1/lanes/otp/GB", func(l lane) bool { return bind(l).Places == 3 }))
+	if got.Failures != 0 {
+		t.Errorf("one of three is cut off: got %+v", got)
+	}
+	getJSON(t, url+"/api/v1/probes?route=acme", func(a struct{ Probes []route.Watch }) bool { return len(a.Probes) == 3 })
+	stop()
+	defer start("berlin", dead)()
+	getJSON(t, url+"/api/v1/lanes/otp/GB", func(l lane) bool { return bind(l).Failures >= 3 })
+}
+
+// deadAddress is an address at which nobody listens.
+func deadAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"signalbox/controller"
+	"signalbox/rules/decide"
+	"signalbox/rules/route"
+)
+
+// reloader reads the policy and the settings of probes again: both come into force, or neither does.
+type reloader struct {
+	control *controller.Controller
+	eyes    *eyes
+	logger  *slog.Logger
+}
+
+// Reload leaves what is in force where it returns an error, of which it has told the log.
+func (r reloader) Reload(ctx context.Context) error {
+	s, err := r.eyes.read()
+	if err != nil {
+		r.logger.Error("settings of probes refused", "file", r.eyes.o.file, "err", err)
+		return err
+	}
+	if err := r.control.Reload(ctx); err != nil {
+		return err
+	}
+	r.eyes.take(s)
+	return nil
+}
+
+// explainer adds to what the controller says of a route how its probes stand.
+type explainer struct {
+	control *controller.Controller
+	eyes    *eyes
+}
+
+// Explain is the explanation, with the probes of the route.
+func (e explainer) Explain(id route.ID, l route.Lane) (any, bool) {
+	why, ok := e.control.Explain(id, l)
+	if !ok {
+		return nil, false
+	}
+	return struct {
+		decide.Explanation
+		Probes []route.Watch `json:"probes,omitempty"`
+	}{why.(decide.Explanation), e.eyes.watchesOf(id)}, true
+}
