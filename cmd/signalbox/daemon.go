@@ -152,7 +152,11 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		}
 		return events.Take(ctx, batch)
 	}
-	hooks, err := receipts.New(receipts.Options{Take: take, Known: d.control.Known, Suggest: suggest, Registerer: registry})
+	formats, connectors, err := d.eyes.formats()
+	if err != nil {
+		return nil, wrong("mend the settings of --probes.file", err)
+	}
+	hooks, err := receipts.New(receipts.Options{Take: take, Formats: formats, Routes: connectors, Known: d.control.Known, Suggest: suggest, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}

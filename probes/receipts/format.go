@@ -3,6 +3,7 @@
 package receipts
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -22,6 +23,9 @@ type Format struct {
 	// a text into an observation. Errors say what was wanted, such as: status: want a number, got "x". A signature that
 	// does not hold is ErrSignature.
 	Read func(c *Call) ([]route.Observation, error)
+
+	// Check, where it is not nil, says before Read whether the call may be read at all. It may reach the network.
+	Check func(ctx context.Context, c *Call) error
 }
 
 // ErrSignature is a call whose signature is missing or wrong.
@@ -35,9 +39,21 @@ type Call struct {
 	Query  url.Values // of the URL
 	Body   []byte     // raw, for signatures; at most 1 MiB
 	Form   url.Values // of the URL, and of the body where it is a form; the body goes first
+	Posted url.Values // of the body, where it is a form
 	Now    time.Time  // when the call came
 
 	// Route is the route of a connector or SMSC by its provider's id: from the map in the configuration, else the id
 	// itself.
 	Route func(connector string) route.ID
+}
+
+// All are the formats of the package, with the keys of each by its name. fetch gets what AWS refers to; nil: aws is not among
+// them.
+func All(keys map[string]Keys, fetch Fetch) []Format {
+	all := []Format{Infobip(keys["infobip"]), Jasmin(keys["jasmin"]), Kannel(keys["kannel"]), MessageBird(keys["messagebird"]), Plivo(keys["plivo"]),
+		Sinch(keys["sinch"]), Telnyx(keys["telnyx"]), Twilio(keys["twilio"]), Vonage(keys["vonage"])}
+	if fetch != nil {
+		all = append(all, AWS(keys["aws"], fetch, nil))
+	}
+	return all
 }

@@ -63,7 +63,7 @@ func New(o Options) (*Handler, error) {
 		o.Now = time.Now
 	}
 	if o.Formats == nil {
-		o.Formats = []Format{Kannel()}
+		o.Formats = All(nil, nil)
 	}
 	h := &Handler{o: o, formats: make(map[string]Format)}
 	for _, f := range o.Formats {
@@ -112,6 +112,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f Format) (outco
 	switch {
 	case errors.As(err, &large):
 		return outcomeMalformed, http.StatusRequestEntityTooLarge, fmt.Sprintf("body: want at most %d bytes, got more", maxBody)
+	case errors.Is(err, errUnchecked):
+		return outcomeBusy, http.StatusServiceUnavailable, err.Error()
 	case errors.Is(err, ErrSignature):
 		return outcomeForbidden, http.StatusForbidden, err.Error()
 	case err != nil:
@@ -130,6 +132,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, f Format) ([]rout
 	c, err := h.call(w, r, now)
 	if err != nil {
 		return nil, err
+	}
+	if f.Check != nil {
+		if err := f.Check(r.Context(), c); err != nil {
+			return nil, err
+		}
 	}
 	observations, err := f.Read(c)
 	if err != nil {
@@ -152,16 +159,19 @@ func (h *Handler) call(w http.ResponseWriter, r *http.Request, now time.Time) (*
 	if err != nil {
 		return nil, fmt.Errorf("read the body: %w", err)
 	}
-	form := query
+	form, posted := query, url.Values{}
 	if isForm(r.Header) {
-		if form, err = url.ParseQuery(string(body)); err != nil {
+		if posted, err = url.ParseQuery(string(body)); err != nil {
 			return nil, fmt.Errorf("body: want it URL-encoded, got %w", err)
 		}
+		form = maps.Clone(posted)
 		for name, values := range query {
-			form[name] = append(form[name], values...)
+			form[name] = append(slices.Clip(form[name]), values...)
 		}
 	}
-	return &Call{Method: r.Method, URL: r.URL, Header: r.Header, Query: query, Body: body, Form: form, Now: now, Route: h.route}, nil
+	address := *r.URL
+	address.Host = r.Host
+	return &Call{Method: r.Method, URL: &address, Header: r.Header, Query: query, Body: body, Form: form, Posted: posted, Now: now, Route: h.route}, nil
 }
 
 func isForm(h http.Header) bool {

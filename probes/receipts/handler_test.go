@@ -97,8 +97,8 @@ func TestHandlerProblems(t *testing.T) {
 		code   int
 		detail string
 	}{
-		"unknown format": {h, httptest.NewRequest("GET", "/receipts/kanel", nil), 404, `format: want kannel, got "kanel"`},
-		"no format":      {h, httptest.NewRequest("GET", "/receipts/", nil), 404, `format: want kannel, got "receipts"`},
+		"unknown format": {h, httptest.NewRequest("GET", "/receipts/kanel", nil), 404, `format: want infobip, jasmin, kannel, messagebird, plivo, sinch, telnyx, twilio, vonage, got "kanel"`},
+		"no format":      {h, httptest.NewRequest("GET", "/receipts/", nil), 404, `format: want infobip, jasmin, kannel, messagebird, plivo, sinch, telnyx, twilio, vonage, got "receipts"`},
 		"other method":   {h, httptest.NewRequest("PUT", good, nil), 405, `want GET, POST, got PUT`},
 		"bad query":      {h, httptest.NewRequest("GET", "/receipts/kannel?id=%zz", nil), 400, `query: want it URL-encoded, got invalid URL escape "%zz"`},
 		"bad form":       {h, postForm("id=%zz"), 400, `body: want it URL-encoded, got invalid URL escape "%zz"`},
@@ -129,7 +129,7 @@ func TestFormatsOfOtherShapes(t *testing.T) {
 	}}
 	var got []route.Observation
 	reg := prometheus.NewPedanticRegistry()
-	h := newHandler(t, Options{Formats: []Format{Kannel(), other}, Registerer: reg,
+	h := newHandler(t, Options{Formats: []Format{Kannel(Keys{}), other}, Registerer: reg,
 		Take: func(_ context.Context, list []route.Observation) error { got = append(got, list...); return nil }})
 	call := func(body, signature string) answer {
 		r := httptest.NewRequest(http.MethodPost, "/receipts/other?route=a", strings.NewReader(body))
@@ -172,7 +172,7 @@ func TestNewRefusesImpossibleOptions(t *testing.T) {
 	for name, o := range map[string]Options{
 		"nothing to take it": {},
 		"negative":           {Take: take, MaxAhead: -1},
-		"twice the same":     {Take: take, Formats: []Format{Kannel(), Kannel()}},
+		"twice the same":     {Take: take, Formats: []Format{Kannel(Keys{}), Kannel(Keys{})}},
 		"no reader":          {Take: take, Formats: []Format{{Name: "x"}}},
 	} {
 		if _, err := New(o); err == nil {

@@ -25,10 +25,17 @@ import (
 //	at         %T, when Kannel had the report, in Unix seconds; default: when the call came
 //	submitted  when the message was handed to Kannel, in Unix seconds; default: at, of the report with bit 8 or 16
 //
+//	key        the secret, where one is configured: Kannel signs nothing
+//
 // Anything else, such as fid, is ignored. Bit 8 is what tells how many messages there were: without it in dlr-mask there
 // are receipts of unknown messages only. It may come after the final report.
-func Kannel() Format {
-	return Format{Name: "kannel", Methods: []string{http.MethodGet, http.MethodPost}, Read: readKannel}
+func Kannel(k Keys) Format {
+	return Format{Name: "kannel", Methods: []string{http.MethodGet, http.MethodPost}, Read: func(c *Call) ([]route.Observation, error) {
+		if err := k.shared(c); err != nil {
+			return nil, err
+		}
+		return readKannel(c)
+	}}
 }
 
 // The bits of %d. The last one is in no guide; Kannel sets it beside bitFailed for an expired message.
