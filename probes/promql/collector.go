@@ -1,0 +1,350 @@
+// Package promql reads routes' counters from whatever speaks the Prometheus API: Prometheus, Mimir, Thanos, VictoriaMetrics.
+// It is for sites whose gateways count and export, and post no events: no message has an id there, so it tells less than
+// events do, and what it cannot tell stays unknown.
+//
+// An answer with warnings, an old one, a partial one or none gives no observation and no heartbeat: the route's signals get
+// old and become unknown, never bad.
+package promql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+
+	"signalbox/rules/route"
+)
+
+// The counters that are asked for. Each query gives series with the labels route, class and network, which may have others
+// beside, such as the instance: each series is a counter of its own, so that the restart of one instance is not taken for a
+// fall of all. A query must not sum, rate or otherwise compute.
+const (
+	Submitted = "submitted" // messages that the route accepted
+	Refused   = "refused"   // by the route's fault
+	Throttled = "throttled"
+	Delivered = "delivered" // receipts that say so
+	Failed    = "failed"    // final receipts that say anything else
+)
+
+// Queries are those of counters named as the rules in dashboards/rules record them.
+func Queries() map[string]string {
+	return map[string]string{
+		Submitted: `signalbox:route_submitted:total`,
+		Refused:   `signalbox:route_refused:total`,
+		Throttled: `signalbox:route_throttled:total`,
+		Delivered: `signalbox:route_delivered:total`,
+		Failed:    `signalbox:route_failed:total`,
+	}
+}
+
+// Options are what a Collector asks.
+type Options struct {
+	Name     string            // source is promql:NAME
+	URL      string            // such as http://127.0.0.1:9090
+	Headers  map[string]string // such as Authorization and X-Scope-OrgID
+	Params   map[string]string // of each call, such as dedup=true and partial_response=false for Thanos
+	Queries  map[string]string // by counter; those left out are of Queries
+	Interval time.Duration     // of the scrapes or rules; 0 is 15 s
+	Delay    time.Duration     // that a receipt usually takes; 0 is 10 s
+	Known    func(route.ID) bool
+	Now      func() time.Time // nil: time.Now
+}
+
+// Collector is a probes.Collector.
+type Collector struct {
+	o      Options
+	api    v1.API
+	series map[string]*counter // by counter and labels
+	keys   map[route.Key]*seen
+}
+
+// counter is one series as it was last seen.
+type counter struct {
+	value float64
+	at    time.Time // of the sample
+}
+
+// seen is what is known of one key.
+type seen struct {
+	queue queue
+	at    time.Time // how far its counters have been read
+}
+
+// Bounds of an answer.
+const (
+	maxSeries = 100_000
+	maxBytes  = 64 << 20
+	maxGap    = 2 * time.Minute // between two answers, beyond which nobody knows when what was counted happened
+)
+
+// New checks the options. It reaches no network.
+func New(o Options) (*Collector, error) {
+	if o.Name == "" || o.URL == "" {
+		return nil, errors.New("promql: want Name and URL")
+	}
+	if o.Interval <= 0 {
+		o.Interval = 15 * time.Second
+	}
+	if o.Delay <= 0 {
+		o.Delay = 10 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	queries := Queries()
+	for name, q := range o.Queries {
+		if _, known := queries[name]; !known {
+			return nil, fmt.Errorf("promql %s: want a query of %s, got %q", o.Name, strings.Join(slices.Sorted(maps.Keys(queries)), ", "), name)
+		}
+		queries[name] = q
+	}
+	o.Queries = queries
+	client, err := api.NewClient(api.Config{Address: o.URL, RoundTripper: &tripper{headers: o.Headers, params: o.Params}})
+	if err != nil {
+		return nil, fmt.Errorf("promql %s: %w", o.Name, err)
+	}
+	return &Collector{o: o, api: v1.NewAPI(client), series: map[string]*counter{}, keys: map[route.Key]*seen{}}, nil
+}
+
+// tripper adds to each call what the server asks for, and bounds its answer.
+type tripper struct {
+	headers, params map[string]string
+}
+
+func (t *tripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	for name, value := range t.headers {
+		r.Header.Set(name, value)
+	}
+	q := r.URL.Query()
+	for name, value := range t.params {
+		q.Set(name, value)
+	}
+	r.URL.RawQuery = q.Encode()
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = http.MaxBytesReader(nil, response.Body, maxBytes)
+	return response, nil
+}
+
+// sample is one series of an answer.
+type sample struct {
+	key   route.Key
+	name  string // counter and labels
+	value float64
+	at    time.Time
+}
+
+// Collect reads all counters at one moment and returns what has been counted since the last time.
+func (c *Collector) Collect(ctx context.Context) ([]route.Observation, error) {
+	now := c.o.Now()
+	steps, stale := map[route.Key]*step{}, map[route.Key]bool{}
+	var read [][]sample
+	names := slices.Sorted(maps.Keys(c.o.Queries))
+	var odd []error
+	for _, name := range names {
+		samples, err := c.query(ctx, name, now)
+		if err != nil {
+			return nil, err // nothing of the others is used: they would not fit together
+		}
+		read = append(read, samples)
+	}
+	for i, name := range names {
+		for j := range read[i] {
+			if err := c.count(name, &read[i][j], now, steps, stale); err != nil {
+				odd = append(odd, err)
+			}
+		}
+	}
+	out, heard := c.observe(steps, stale)
+	if len(heard) == 0 && len(odd) == 0 {
+		odd = append(odd, fmt.Errorf("promql %s: no series of a known route: want %s with the labels route, class and network", c.o.Name, c.o.Queries[Submitted]))
+	}
+	return out, errors.Join(firstFew(odd)...)
+}
+
+// firstFew keeps an error readable.
+func firstFew(errs []error) []error {
+	const few = 3
+	if len(errs) <= few {
+		return errs
+	}
+	return append(errs[:few:few], fmt.Errorf("and %d more", len(errs)-few))
+}
+
+// query asks for a counter and for how old its samples are.
+func (c *Collector) query(ctx context.Context, name string, now time.Time) ([]sample, error) {
+	q := c.o.Queries[name]
+	values, err := c.vector(ctx, q, now)
+	if err != nil {
+		return nil, fmt.Errorf("promql %s: query %s: %w", c.o.Name, name, err)
+	}
+	if len(values) == 0 {
+		return nil, nil
+	}
+	times, err := c.vector(ctx, "timestamp("+q+")", now)
+	if err != nil {
+		return nil, fmt.Errorf("promql %s: query the times of %s: %w", c.o.Name, name, err)
+	}
+	at := map[model.Fingerprint]float64{}
+	for _, s := range times {
+		at[withoutName(s.Metric).Fingerprint()] = float64(s.Value)
+	}
+	var out []sample
+	for _, s := range values {
+		labels := withoutName(s.Metric)
+		seconds, told := at[labels.Fingerprint()]
+		if !told || !(seconds > 0 && seconds < 1<<33) {
+			continue
+		}
+		k := route.Key{Route: route.ID(labels["route"]), Class: route.Class(labels["class"]), Network: route.Network(labels["network"])}
+		if k.Route == "" || c.o.Known != nil && !c.o.Known(k.Route) {
+			continue
+		}
+		out = append(out, sample{k, name + labels.String(), float64(s.Value), time.UnixMicro(int64(seconds * 1e6)).UTC()})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
+	return out, nil
+}
+
+func withoutName(m model.Metric) model.Metric {
+	m = m.Clone()
+	delete(m, model.MetricNameLabel)
+	return m
+}
+
+// vector asks for a vector without warnings.
+func (c *Collector) vector(ctx context.Context, query string, now time.Time) (model.Vector, error) {
+	v, warnings, _, err := c.api.Query(ctx, query, now) // what is only for information says nothing of what is missing
+	if err != nil {
+		return nil, err
+	}
+	if len(warnings) > 0 {
+		return nil, fmt.Errorf("the answer may be partial: %s", warnings[0])
+	}
+	vector, ok := v.(model.Vector)
+	if !ok {
+		return nil, fmt.Errorf("want a vector, got a %s", v.Type())
+	}
+	if len(vector) > maxSeries {
+		return nil, fmt.Errorf("want at most %d series, got %d", maxSeries, len(vector))
+	}
+	return vector, nil
+}
+
+// count adds what one series has grown by to the step of its key.
+func (c *Collector) count(name string, s *sample, now time.Time, steps map[route.Key]*step, stale map[route.Key]bool) error {
+	if err := checkKey(s.key); err != nil {
+		stale[s.key] = true
+		return fmt.Errorf("promql %s: %s: %w", c.o.Name, s.name, err)
+	}
+	if age := now.Sub(s.at); age > 2*c.o.Interval || age < -c.o.Interval {
+		stale[s.key] = true
+		delete(c.series, s.name)
+		return fmt.Errorf("promql %s: %s: the newest sample is %s old", c.o.Name, s.name, route.Duration(age.Truncate(time.Second)))
+	}
+	was := c.series[s.name]
+	c.series[s.name] = &counter{s.value, s.at}
+	if !(s.value >= 0) || math.IsInf(s.value, 0) {
+		delete(c.series, s.name)
+		stale[s.key] = true
+		return fmt.Errorf("promql %s: %s: want a count, got %v", c.o.Name, s.name, s.value)
+	}
+	st := steps[s.key]
+	if st == nil {
+		st = &step{}
+		steps[s.key] = st
+	}
+	if st.to.IsZero() || s.at.Before(st.to) {
+		st.to = s.at // the series that has got least far
+	}
+	switch {
+	case was == nil: // a first value is no increase: nobody knows since when it grew
+	case s.at.Sub(was.at) > maxGap:
+		stale[s.key] = true
+		return fmt.Errorf("promql %s: %s: nothing was read for %s, and what was counted then cannot be dated", c.o.Name, s.name, route.Duration(s.at.Sub(was.at).Truncate(time.Second)))
+	case s.value >= was.value:
+		st.add(name, s.value-was.value)
+	default:
+		st.add(name, s.value) // the counter began anew
+	}
+	return nil
+}
+
+func checkKey(k route.Key) error {
+	if _, err := route.ParseNetwork(string(k.Network)); err != nil || k.Class == "" {
+		return fmt.Errorf(`want the labels class, and network such as "234-15" or "GB", got %q and %q`, k.Class, k.Network)
+	}
+	return nil
+}
+
+func (s *step) add(name string, grown float64) {
+	n := int(math.Round(math.Min(grown, 2*most)))
+	switch name {
+	case Submitted:
+		s.submitted += n
+	case Refused:
+		s.refused += n
+	case Throttled:
+		s.throttled += n
+	case Delivered:
+		s.delivered += n
+	case Failed:
+		s.failed += n
+	}
+}
+
+// observe turns the steps of keys that are whole and new into observations, and says that their routes are alive. A key that
+// is not whole begins anew: its messages in flight are forgotten, not taken for lost.
+func (c *Collector) observe(steps map[route.Key]*step, stale map[route.Key]bool) (out []route.Observation, heard []route.ID) {
+	source := "promql:" + c.o.Name
+	newest := map[route.ID]time.Time{}
+	for _, k := range slices.SortedFunc(maps.Keys(steps), lessKey) {
+		s := steps[k]
+		if stale[k] {
+			delete(c.keys, k)
+			continue
+		}
+		known := c.keys[k]
+		switch {
+		case known == nil:
+			c.keys[k] = &seen{at: s.to, queue: queue{delay: c.o.Delay}}
+		case s.to.After(known.at) && s.total() <= most:
+			s.from, known.at = known.at, s.to
+			out = append(out, known.queue.observations(k, source, s)...)
+		}
+		if at := newest[k.Route]; at.IsZero() || s.to.Before(at) {
+			newest[k.Route] = s.to
+		}
+	}
+	for k := range stale {
+		delete(newest, k.Route) // a route of which something is missing is not heard of
+	}
+	slices.SortStableFunc(out, func(a, b route.Observation) int { return a.Time.Compare(b.Time) }) // of several keys of a route
+	heard = slices.Sorted(maps.Keys(newest))
+	for _, id := range heard {
+		out = append(out, route.Observation{Kind: route.KindHeartbeat, Time: newest[id], Source: source + ":" + string(id), Routes: []route.ID{id}})
+	}
+	for i := range out {
+		if out[i].Kind != route.KindHeartbeat {
+			out[i].Source = source + ":" + string(out[i].Route)
+		}
+	}
+	return out, heard
+}
+
+func lessKey(a, b route.Key) int {
+	return strings.Compare(string(a.Route)+"\x00"+string(a.Class)+"\x00"+string(a.Network), string(b.Route)+"\x00"+string(b.Class)+"\x00"+string(b.Network))
+}

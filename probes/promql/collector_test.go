@@ -1,0 +1,296 @@
+package promql
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/rules/route"
+)
+
+var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+// site is a server that speaks the Prometheus API.
+type site struct {
+	url    string
+	now    time.Time
+	at     time.Time          // of the samples
+	values map[string]float64 // by metric with its labels, as in the exposition format
+	reply  http.HandlerFunc   // nil: what the values say
+	asked  *http.Request      // the last one
+}
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	s := &site{now: noon, at: noon, values: map[string]float64{}}
+	server := httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+var selector = regexp.MustCompile(`^(timestamp\()?([a-z_:]+)\)?$`)
+
+func (s *site) serve(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseForm() // what cannot be read has no query
+	s.asked = r
+	if s.reply != nil {
+		s.reply(w, r)
+		return
+	}
+	parts := selector.FindStringSubmatch(r.Form.Get("query"))
+	result := []any{}
+	for series, value := range s.values {
+		name, labels, _ := strings.Cut(strings.TrimSuffix(series, "}"), "{")
+		if parts == nil || name != parts[2] {
+			continue
+		}
+		metric := map[string]string{"__name__": name}
+		for _, l := range strings.Split(labels, ",") {
+			k, v, _ := strings.Cut(l, "=")
+			metric[k] = strings.Trim(v, `"`)
+		}
+		if parts[1] != "" {
+			delete(metric, "__name__")
+			value = float64(s.at.UnixMilli()) / 1000
+		}
+		result = append(result, map[string]any{"metric": metric, "value": []any{float64(s.now.Unix()), fmt.Sprint(value)}})
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": map[string]any{"resultType": "vector", "result": result}})
+}
+
+// add lets counters of a route grow.
+func (s *site) add(counter string, n float64) {
+	s.values["signalbox:route_"+counter+`:total{route="acme",class="otp",network="GB",instance="gw-1"}`] += n
+}
+
+func (s *site) pass(d time.Duration) {
+	s.now = s.now.Add(d)
+	s.at = s.now
+}
+
+func (s *site) collector(t testing.TB, change ...func(*Options)) *Collector {
+	t.Helper()
+	o := Options{Name: "mimir", URL: s.url, Now: func() time.Time { return s.now }, Known: func(id route.ID) bool { return id == "acme" }}
+	for _, c := range change {
+		c(&o)
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// counted sums up what a collection gave.
+func counted(t testing.TB, c *Collector) (text string, err error) {
+	t.Helper()
+	observations, err := c.Collect(t.Context())
+	n := map[string]int{}
+	for _, o := range observations {
+		switch {
+		case o.Kind == route.KindHeartbeat:
+			n["heartbeat"]++
+		case o.Kind == route.KindReceipt:
+			n[o.Status.String()]++
+		case o.Result == route.Accepted:
+			n["submitted"]++
+		default:
+			n["refused "+o.Fault.String()]++
+		}
+		if o.Time.After(c.o.Now()) {
+			t.Errorf("it is ahead of the clock: %+v", o)
+		}
+	}
+	return fmt.Sprint(n), err
+}
+
+func TestCollectsWhatHasBeenCountedSince(t *testing.T) {
+	s := newSite(t)
+	c := s.collector(t)
+	s.add("submitted", 1000)
+	s.add("delivered", 900)
+	if got, err := counted(t, c); err != nil || got != "map[heartbeat:1]" {
+		t.Errorf("a first value is no increase: got %s, %v", got, err)
+	}
+	s.pass(15 * time.Second)
+	s.add("submitted", 30)
+	s.add("refused", 2)
+	s.add("throttled", 3)
+	s.add("delivered", 28)
+	s.add("failed", 1)
+	if got, err := counted(t, c); err != nil || got != "map[delivered:28 failed:1 heartbeat:1 refused capacity:3 refused route:2 submitted:30]" {
+		// refused and failed appeared only now, so their first values are no increase
+		if got != "map[delivered:28 heartbeat:1 submitted:30]" || err != nil {
+			t.Errorf("got %s, %v", got, err)
+		}
+	}
+	if got, err := counted(t, c); err != nil || got != "map[heartbeat:1]" {
+		t.Errorf("asked again before the next sample: got %s, %v", got, err)
+	}
+}
+
+// Whatever is not a whole and fresh answer gives nothing, and no heartbeat, so that the route becomes unknown.
+func TestNothingIsMadeOfHalfAnAnswer(t *testing.T) {
+	text := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }
+	}
+	for name, c := range map[string]struct {
+		spoil func(s *site)
+		want  string
+	}{
+		"warnings": {func(s *site) {
+			s.reply = text(`{"status":"success","warnings":["partial response: store-2 is away"],"data":{"resultType":"vector","result":[]}}`)
+		}, "the answer may be partial: partial response: store-2 is away"},
+		"an error":              {func(s *site) { s.reply = text(`{"status":"error","errorType":"execution","error":"out of memory"}`) }, "out of memory"},
+		"503":                   {func(s *site) { s.reply = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) } }, "503"},
+		"no JSON":               {func(s *site) { s.reply = text("<html>") }, "query delivered"},
+		"a matrix":              {func(s *site) { s.reply = text(`{"status":"success","data":{"resultType":"matrix","result":[]}}`) }, "want a vector, got a matrix"},
+		"old samples":           {func(s *site) { s.at = s.now.Add(-time.Minute) }, "the newest sample is 1m old"},
+		"samples of the future": {func(s *site) { s.at = s.now.Add(time.Hour) }, "the newest sample is"},
+		"NaN": {func(s *site) {
+			s.values[`signalbox:route_submitted:total{route="acme",class="otp",network="GB",instance="gw-1"}`] = nan()
+		}, "want a count, got NaN"},
+		"no series": {func(s *site) { clear(s.values) }, "no series of a known route"},
+		"a network that is none": {func(s *site) {
+			s.values[`signalbox:route_submitted:total{route="acme",class="otp",network="Britain"}`] = 1
+		}, "want the labels class, and network"},
+		"a hole of three minutes": {func(s *site) { s.pass(3 * time.Minute); s.add("submitted", 9999) }, "nothing was read for 3m15s"},
+	} {
+		s := newSite(t)
+		col := s.collector(t)
+		s.add("submitted", 100)
+		s.add("delivered", 100)
+		for range 2 {
+			if _, err := counted(t, col); err != nil {
+				t.Fatal(err)
+			}
+			s.pass(15 * time.Second)
+			s.add("submitted", 30)
+		}
+		c.spoil(s)
+		got, err := counted(t, col)
+		if strings.Contains(got, "heartbeat") || name != "a network that is none" && got != "map[]" || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %s, %v, want nothing and %q", name, got, err, c.want)
+		}
+	}
+}
+
+func nan() float64 { z := 0.0; return z / z }
+
+// A gateway that restarts begins to count anew, and what it has counted since then counts.
+func TestARestartIsNoLoss(t *testing.T) {
+	s := newSite(t)
+	c := s.collector(t)
+	s.add("submitted", 5000)
+	s.add("delivered", 4800)
+	for range 2 {
+		if _, err := counted(t, c); err != nil {
+			t.Fatal(err)
+		}
+		s.pass(15 * time.Second)
+	}
+	clear(s.values)
+	s.add("submitted", 20)
+	s.add("delivered", 15)
+	if got, err := counted(t, c); err != nil || got != "map[delivered:15 heartbeat:1 submitted:20]" {
+		t.Errorf("got %s, %v", got, err)
+	}
+	s.pass(15 * time.Second)
+	s.values[`signalbox:route_submitted:total{route="acme",class="otp",network="GB",instance="gw-2"}`] = 12345 // an instance that nobody has seen before
+	s.add("submitted", 5)
+	if got, err := counted(t, c); err != nil || got != "map[heartbeat:1 submitted:5]" {
+		t.Errorf("a new instance: got %s, %v", got, err)
+	}
+}
+
+func TestRoutesThatThePolicyDoesNotHaveAreNotRead(t *testing.T) {
+	s := newSite(t)
+	c := s.collector(t, func(o *Options) { o.Known = func(route.ID) bool { return false } })
+	s.add("submitted", 5)
+	if got, err := counted(t, c); got != "map[]" || err == nil {
+		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+func TestCallsCarryWhatTheServerAsksFor(t *testing.T) {
+	s := newSite(t)
+	c := s.collector(t, func(o *Options) {
+		o.Headers, o.Params = map[string]string{"X-Scope-OrgID": "sms"}, map[string]string{"dedup": "true"}
+	})
+	s.add("submitted", 5)
+	if _, err := counted(t, c); err != nil {
+		t.Fatal(err)
+	}
+	if s.asked.Header.Get("X-Scope-OrgID") != "sms" || s.asked.Form.Get("dedup") != "true" {
+		t.Errorf("got %v and %v", s.asked.Header, s.asked.Form)
+	}
+}
+
+func TestOptionsThatCannotWork(t *testing.T) {
+	for want, o := range map[string]Options{
+		"want Name and URL": {},
+		"want a query of delivered, failed, refused, submitted, throttled": {Name: "m", URL: "http://x", Queries: map[string]string{"sent": "x"}},
+	} {
+		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// Receipts are shared out over the messages that lack them; none goes to two, and what is more than all goes to its moment.
+func TestQueueSharesReceiptsOut(t *testing.T) {
+	q := queue{settled: 10_000, answered: 9_000, faded: noon, delay: 10 * time.Second}
+	q.submit(noon, 10)
+	q.submit(noon.Add(slot), 30)
+	given := map[time.Duration]int{}
+	tell := func(n int) {
+		clear(given)
+		for _, at := range q.answer(noon.Add(2*slot), n) {
+			given[at.Sub(noon)]++
+		}
+	}
+	for _, c := range []struct {
+		n    int
+		want string
+	}{
+		{12, "map[0s:3 5s:9]"},  // in proportion to what each lacks
+		{24, "map[0s:6 5s:18]"}, // all that is usual
+		{4, "map[0s:1 5s:3]"},   // and what is not
+		{3, "map[10s:3]"},       // more receipts than messages
+	} {
+		if tell(c.n); fmt.Sprint(given) != c.want {
+			t.Errorf("%d receipts: got %v, want %s", c.n, given, c.want)
+		}
+	}
+	q.fade(noon.Add(longest + time.Second))
+	if len(q.cohorts) != 1 || q.cohorts[0].at != noon.Add(slot) {
+		t.Errorf("got %+v, want what is too old to be gone", q.cohorts)
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"route":"acme","class":"otp","network":"GB"},"value":[1795425926,"5"]}]}}`)
+	f.Add(`{"status":"success","data":{"resultType":"scalar","result":[1,"NaN"]}}`)
+	f.Add(`{"status":"success","warnings":[""],"data":null}`)
+	f.Add("")
+	s := newSite(f)
+	body := ""
+	s.reply = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }
+	f.Fuzz(func(t *testing.T, text string) {
+		body = text
+		c := s.collector(t)
+		for range 2 {
+			observations, err := c.Collect(t.Context())
+			if err == nil && len(observations) == 0 {
+				t.Error("got nothing, and no reason")
+			}
+			s.pass(15 * time.Second)
+		}
+	})
+}
