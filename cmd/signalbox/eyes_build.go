@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"signalbox/probes"
+	gateways "signalbox/probes/gateway"
 	httpprobe "signalbox/probes/http"
+	"signalbox/probes/promql"
 	"signalbox/probes/settings"
 	"signalbox/probes/smpp"
 	"signalbox/rules/route"
@@ -141,5 +143,54 @@ func (b *builder) http(id route.ID, path string, h *settings.HTTP) {
 	b.tasks = append(b.tasks, probes.Task{Route: id, Way: "http", Every: h.Every.D(), Recheck: recheck, Timeout: timeout, Prober: prober})
 }
 
-// collectors are added as their packages come.
-func (b *builder) collectors(settings.Collectors) {}
+// collectors are those of other systems' counters. A vantage point has none: they would be read twice.
+func (b *builder) collectors(c settings.Collectors) {
+	for i := range c.Prometheus {
+		b.prometheus(fmt.Sprintf("collectors.prometheus[%d]", i), &c.Prometheus[i])
+	}
+	for i := range c.Kannel {
+		path := fmt.Sprintf("collectors.kannel[%d]", i)
+		k, err := gateways.NewKannel(b.gateway(path, &c.Kannel[i]))
+		if !b.bad(path, err) {
+			b.gather("kannel", c.Kannel[i].Name, c.Kannel[i].Every.D(), k)
+		}
+	}
+	for i := range c.Jasmin {
+		path := fmt.Sprintf("collectors.jasmin[%d]", i)
+		j, err := gateways.NewJasmin(b.gateway(path, &c.Jasmin[i]))
+		if !b.bad(path, err) {
+			b.gather("jasmin", c.Jasmin[i].Name, c.Jasmin[i].Every.D(), j)
+		}
+	}
+}
+
+func (b *builder) gather(way, name string, every time.Duration, c probes.Collector) {
+	b.gatherings = append(b.gatherings, probes.Gathering{Name: name, Way: way, Every: every, Timeout: every, Collector: c})
+}
+
+func (b *builder) prometheus(path string, p *settings.Prometheus) {
+	if b.eyes.o.vantage != "" {
+		b.bad(path, errors.New("want it in the controller's settings: a vantage point reports probes only"))
+		return
+	}
+	o := promql.Options{Name: p.Name, URL: p.URL, Headers: map[string]string{}, Params: p.Params, Queries: p.Queries, Interval: p.Interval.D(), Delay: p.Delay.D(), Known: b.eyes.o.known}
+	for name, secret := range p.Headers {
+		value, err := secret.Read()
+		b.bad(path+".headers."+name, err)
+		o.Headers[name] = value
+	}
+	c, err := promql.New(o)
+	if !b.bad(path, err) {
+		b.gather("promql", p.Name, p.Every.D(), c)
+	}
+}
+
+func (b *builder) gateway(path string, g *settings.Gateway) gateways.Options {
+	o := gateways.Options{Name: g.Name, URL: g.URL, Queue: g.Queue, Routes: g.Routes, Known: b.eyes.o.known}
+	if g.Secret.Set() {
+		var err error
+		o.Secret, err = g.Secret.Read()
+		b.bad(path+".password", err)
+	}
+	return o
+}
