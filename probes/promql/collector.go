@@ -49,10 +49,12 @@ func Queries() map[string]string {
 
 // Options are what a Collector asks.
 type Options struct {
-	Name     string            // source is promql:NAME
-	URL      string            // such as http://127.0.0.1:9090
-	Headers  map[string]string // such as Authorization and X-Scope-OrgID
-	Params   map[string]string // of each call, such as dedup=true and partial_response=false for Thanos
+	Name    string            // source is promql:NAME
+	URL     string            // such as http://127.0.0.1:9090
+	Headers map[string]string // such as Authorization and X-Scope-OrgID
+	// Params are of each call: dedup=true and partial_response=false for Thanos; latency_offset=1s for VictoriaMetrics, which
+	// else answers as of half a minute ago, when samples are too old already.
+	Params   map[string]string
 	Queries  map[string]string // by counter; those left out are of Queries
 	Interval time.Duration     // of the scrapes or rules; 0 is 15 s
 	Delay    time.Duration     // that a receipt usually takes; 0 is 10 s
