@@ -36,7 +36,8 @@ var arrows = map[string][]string{
 
 // testArrows are those that only test files may have beside them.
 var testArrows = map[string][]string{
-	"probes/smpp": {"probes/smsctest"}, // the session is tested against the server
+	"probes/smpp":    {"probes/smsctest"}, // sessions and collectors are tested against the server
+	"probes/gateway": {"probes/smsctest"},
 }
 
 // pure are the imports that nothing under rules may have: the core has no clock, no chance, no locks and no I/O.

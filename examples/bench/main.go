@@ -2,6 +2,7 @@
 //
 //	go run ./examples/bench bursts   false demotions on 30 route-days of bursty healthy traffic
 //	go run ./examples/bench cold     how long a black hole takes to be found, with a learned baseline and a told one
+//	go run ./examples/bench probes   what a thousand routes take that are probed every ten seconds
 //
 // It asserts nothing. The same seed gives the same numbers.
 package main
@@ -41,7 +42,7 @@ func quickRules() []policy.File {
 
 func main() {
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] bursts|cold")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] bursts|cold|probes")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -51,6 +52,8 @@ func main() {
 		err = bursts(os.Stdout)
 	case "cold":
 		err = cold(os.Stdout)
+	case "probes":
+		err = looks(os.Stdout)
 	default:
 		flag.Usage()
 		os.Exit(2)

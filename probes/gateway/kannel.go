@@ -129,10 +129,10 @@ func (k *Kannel) Collect(ctx context.Context) ([]route.Observation, error) {
 // read turns a status.xml into observations. Kannel answers 200 to a wrong password too.
 func (k *Kannel) read(body []byte) ([]route.Observation, error) {
 	var s kannelStatus
+	if strings.Contains(string(body[:min(len(body), 200)]), "Denied") {
+		return nil, errors.New("the password is refused")
+	}
 	if err := xml.Unmarshal(body, &s); err != nil {
-		if strings.Contains(string(body[:min(len(body), 200)]), "Denied") {
-			return nil, errors.New("the password is refused")
-		}
 		return nil, fmt.Errorf("want status.xml: %w", err)
 	}
 	if len(s.SMSCs) > maxLinks {
