@@ -45,8 +45,12 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Reset forgets which probes are stopped: those of a new configuration are not.
-func (m *Metrics) Reset() { m.stopped.Reset() }
+// expect says that a task is there, so that it shows before it has looked.
+func (m *Metrics) expect(t Task) {
+	if m != nil {
+		m.stopped.WithLabelValues(string(t.Route), t.Way).Set(0)
+	}
+}
 
 func (m *Metrics) looked(t *task, bad bool, err error) {
 	if m == nil {

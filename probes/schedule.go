@@ -83,6 +83,7 @@ func NewSchedule(o ScheduleOptions) (*Schedule, error) {
 		}
 		seen[name] = true
 		s.tasks = append(s.tasks, &task{Task: t})
+		o.Metrics.expect(t)
 	}
 	for _, g := range o.Gatherings {
 		if g.Collector == nil || g.Every <= 0 || g.Timeout <= 0 {

@@ -172,11 +172,13 @@ func TestEveryMetricInTheDocsIsExposed(t *testing.T) {
 	if err := os.WriteFile(path, []byte(blocks(documents(t)["README.md"], "yaml")[0]), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	settings := filepath.Join(dir, "probes.yml")
+	writeText(t, settings, probing(map[string]string{"acme-uk": deadAddress(t)}))
 	logger, err := newLogger(io.Discard, "error", "logfmt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newDaemon(daemonOptions{policy: path, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: logger, recording: recordingOptions{dir: filepath.Join(dir, "recording")}})
+	d, err := newDaemon(daemonOptions{policy: path, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: logger, probes: settings, recording: recordingOptions{dir: filepath.Join(dir, "recording")}})
 	if err != nil {
 		t.Fatal(err)
 	}

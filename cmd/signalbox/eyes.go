@@ -182,7 +182,6 @@ func (e *eyes) use(s *settings.Settings) error {
 	if err != nil {
 		return err
 	}
-	e.metrics.Reset()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.first, e.schedule = s, schedule

@@ -236,6 +236,9 @@ func (c *Collector) vector(ctx context.Context, query string, now time.Time) (mo
 	if len(warnings) > 0 {
 		return nil, fmt.Errorf("the answer may be partial: %s", warnings[0])
 	}
+	if v == nil {
+		return nil, errors.New("want a vector, got nothing")
+	}
 	vector, ok := v.(model.Vector)
 	if !ok {
 		return nil, fmt.Errorf("want a vector, got a %s", v.Type())

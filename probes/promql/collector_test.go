@@ -150,6 +150,7 @@ func TestNothingIsMadeOfHalfAnAnswer(t *testing.T) {
 		"an error":              {func(s *site) { s.reply = text(`{"status":"error","errorType":"execution","error":"out of memory"}`) }, "out of memory"},
 		"503":                   {func(s *site) { s.reply = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) } }, "503"},
 		"no JSON":               {func(s *site) { s.reply = text("<html>") }, "query delivered"},
+		"an empty object":       {func(s *site) { s.reply = text("{}") }, "want a vector, got nothing"},
 		"a matrix":              {func(s *site) { s.reply = text(`{"status":"success","data":{"resultType":"matrix","result":[]}}`) }, "want a vector, got a matrix"},
 		"old samples":           {func(s *site) { s.at = s.now.Add(-time.Minute) }, "the newest sample is 1m old"},
 		"samples of the future": {func(s *site) { s.at = s.now.Add(time.Hour) }, "the newest sample is"},
@@ -279,6 +280,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(`{"status":"success","data":{"resultType":"scalar","result":[1,"NaN"]}}`)
 	f.Add(`{"status":"success","warnings":[""],"data":null}`)
 	f.Add("")
+	f.Add("{}") // was a nil pointer once
 	s := newSite(f)
 	body := ""
 	s.reply = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }

@@ -103,7 +103,7 @@ func (s *sns) key(ctx context.Context, address string) (*rsa.PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: fetch the certificate: %w", errUnchecked, err)
 	}
-	if key, err = s.trusted(data); err != nil {
+	if key, err = s.trusted(ctx, data); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -117,8 +117,9 @@ func (s *sns) key(ctx context.Context, address string) (*rsa.PublicKey, error) {
 // errUnchecked is a call that could not be checked now: the provider is to call again.
 var errUnchecked = errors.New("the signature cannot be checked now")
 
-// trusted is the key of a certificate that a root of ours vouches for and that is SNS's.
-func (s *sns) trusted(data []byte) (*rsa.PublicKey, error) {
+// trusted is the key of a certificate that a root of ours vouches for and that is SNS's. The file has no intermediate
+// certificates; they are fetched from where it says its issuer's is, if that is Amazon's.
+func (s *sns) trusted(ctx context.Context, data []byte) (*rsa.PublicKey, error) {
 	block, rest := pem.Decode(data)
 	if block == nil {
 		return nil, ErrSignature
@@ -130,7 +131,15 @@ func (s *sns) trusted(data []byte) (*rsa.PublicKey, error) {
 	between := x509.NewCertPool()
 	between.AppendCertsFromPEM(rest)
 	o := x509.VerifyOptions{DNSName: "sns.amazonaws.com", Roots: s.roots, Intermediates: between}
-	if _, err := certificate.Verify(o); err != nil {
+	_, err = certificate.Verify(o)
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		if err := s.issuers(ctx, certificate, between); err != nil {
+			return nil, err
+		}
+		_, err = certificate.Verify(o)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSignature, err)
 	}
 	key, ok := certificate.PublicKey.(*rsa.PublicKey)
@@ -138,6 +147,35 @@ func (s *sns) trusted(data []byte) (*rsa.PublicKey, error) {
 		return nil, ErrSignature
 	}
 	return key, nil
+}
+
+// issuersMost is how many intermediate certificates are fetched for one: Amazon's chains have one or two.
+const issuersMost = 3
+
+// amazonTrust is where Amazon publishes certificates of its issuers. Whatever comes from there is trusted only as far as a
+// root of ours vouches for it.
+var amazonTrust = regexp.MustCompile(`^http://crt\.[a-z0-9-]{2,20}\.amazontrust\.com/[A-Za-z0-9._-]{1,60}$`)
+
+// issuers fetches the certificates above one, step by step.
+func (s *sns) issuers(ctx context.Context, c *x509.Certificate, into *x509.CertPool) error {
+	for range issuersMost {
+		at := slices.IndexFunc(c.IssuingCertificateURL, amazonTrust.MatchString)
+		if at < 0 {
+			return nil
+		}
+		data, err := s.fetch(ctx, c.IssuingCertificateURL[at])
+		if err != nil {
+			return fmt.Errorf("%w: fetch the issuer's certificate: %w", errUnchecked, err)
+		}
+		if block, _ := pem.Decode(data); block != nil {
+			data = block.Bytes
+		}
+		if c, err = x509.ParseCertificate(data); err != nil {
+			return nil // it vouches for nothing
+		}
+		into.AddCert(c)
+	}
+	return nil
 }
 
 // signedBy checks the signature over the fields that SNS signs, by their names in order, each on a line with its value.

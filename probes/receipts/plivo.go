@@ -34,6 +34,8 @@ var plivoWords = words{
 	"undelivered": route.StatusFailed, "failed": route.StatusFailed, "rejected": route.StatusRejected,
 }
 
+// Version 2 signs neither query nor form: whoever has seen one call can make others of it, which https prevents.
+//
 // plivo checks version 3 of the signature where it is there, else version 2: HMAC-SHA256 in base64 over the URL and a nonce.
 // The header may have several, one for each token of the account.
 func (k Keys) plivo(c *Call) error {

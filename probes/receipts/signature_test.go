@@ -18,6 +18,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -26,6 +27,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/plivo/plivo-go"
+	"github.com/sirupsen/logrus"
 	"github.com/twilio/twilio-go/client"
 )
 
@@ -51,7 +54,7 @@ func TestSignaturesAreChecked(t *testing.T) {
 		sinch  = `{"batch_id":"01FC","status":"Delivered","code":0}`
 		uuid   = `{"message_uuid":"aaaa-1","status":"delivered"}`
 		form   = "MessageSid=SM1&MessageStatus=delivered&From=%2B1"
-		plivo  = "Status=delivered&MessageUUID=p1"
+		sent   = "Status=delivered&MessageUUID=p1"
 	)
 	token := func(method jwt.SigningMethod, key string, claims jwt.MapClaims) string {
 		s, err := jwt.NewWithClaims(method, claims).SignedString([]byte(key))
@@ -129,11 +132,11 @@ func TestSignaturesAreChecked(t *testing.T) {
 		"sinch, another secret":           {Sinch(keys), "?route=nova", sinch, sinchSign(now, "guess", sinch), false},
 		"sinch, replayed":                 {Sinch(keys), "?route=nova", sinch, sinchSign(now.Add(-time.Hour), secret, sinch), false},
 		"sinch, another body":             {Sinch(keys), "?route=nova", sinch, sinchSign(now, secret, sinch+" "), false},
-		"plivo 2":                         {Plivo(keys), "?route=nova", plivo, []string{"X-Plivo-Signature-V2-Nonce", "n1", "X-Plivo-Signature-V2", b64(sum(sha256.New, secret, hooks+"/receipts/plivon1"))}, true},
-		"plivo 3":                         {Plivo(keys), "?route=nova", plivo, v3(hooks + "/receipts/plivo?route=nova.MessageUUIDp1Statusdelivered"), true},
+		"plivo 2":                         {Plivo(keys), "?route=nova", sent, []string{"X-Plivo-Signature-V2-Nonce", "n1", "X-Plivo-Signature-V2", b64(sum(sha256.New, secret, hooks+"/receipts/plivon1"))}, true},
+		"plivo 3":                         {Plivo(keys), "?route=nova", sent, v3(hooks + "/receipts/plivo?route=nova.MessageUUIDp1Statusdelivered"), true},
 		"plivo 3 by query":                {Plivo(keys), "?route=nova&Status=sent&MessageUUID=p1", "", v3(hooks + "/receipts/plivo?MessageUUID=p1&Status=sent&route=nova"), true},
-		"plivo 3, another state":          {Plivo(keys), "?route=nova", plivo, v3(hooks + "/receipts/plivo?route=nova.MessageUUIDp1Statusfailed"), false},
-		"plivo, none":                     {Plivo(keys), "?route=nova", plivo, nil, false},
+		"plivo 3, another state":          {Plivo(keys), "?route=nova", sent, v3(hooks + "/receipts/plivo?route=nova.MessageUUIDp1Statusfailed"), false},
+		"plivo, none":                     {Plivo(keys), "?route=nova", sent, nil, false},
 		"telnyx":                          {Telnyx(edKeys), "?route=nova", telnyx, sign(now, telnyx), true},
 		"telnyx, replayed":                {Telnyx(edKeys), "?route=nova", telnyx, sign(now.Add(-6*time.Minute), telnyx), false},
 		"telnyx, another body":            {Telnyx(edKeys), "?route=nova", telnyx, sign(now, telnyx+" "), false},
@@ -208,6 +211,7 @@ type snsWorld struct {
 	roots     *x509.CertPool
 	key       *rsa.PrivateKey
 	pem       []byte
+	issuer    []byte // of the certificate, where there is one between it and the root
 	fetched   []string
 	fetchFail error
 }
@@ -218,16 +222,22 @@ const (
 	confirm = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=t"
 )
 
-func newSNS(t *testing.T, name string) *snsWorld {
+// issuerURL is where Amazon publishes the issuer's certificate.
+const issuerURL = "http://crt.r2m01.amazontrust.com/r2m01.cer"
+
+func newSNS(t *testing.T, name string) *snsWorld { return chainedSNS(t, name, "") }
+
+// chainedSNS has a certificate between its own and the root, which is published at a URL; "" is none.
+func chainedSNS(t *testing.T, name, published string) *snsWorld {
 	t.Helper()
 	w := &snsWorld{roots: x509.NewCertPool()}
-	make := func(subject string, ca bool, parent *x509.Certificate, by *rsa.PrivateKey) (*x509.Certificate, *rsa.PrivateKey, []byte) {
+	make := func(subject string, ca bool, parent *x509.Certificate, by *rsa.PrivateKey, urls ...string) (*x509.Certificate, *rsa.PrivateKey, []byte) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
 			t.Fatal(err)
 		}
 		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: subject}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			IsCA: ca, BasicConstraintsValid: true, DNSNames: []string{subject}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+			IsCA: ca, BasicConstraintsValid: true, DNSNames: []string{subject}, IssuingCertificateURL: urls, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 		if parent == nil {
 			parent, by = template, key
 		}
@@ -243,13 +253,22 @@ func newSNS(t *testing.T, name string) *snsWorld {
 	}
 	root, rootKey, _ := make("root", true, nil, nil)
 	w.roots.AddCert(root)
-	_, key, der := make(name, false, root, rootKey)
+	above, aboveKey := root, rootKey
+	var urls []string
+	if published != "" {
+		urls = []string{published}
+		above, aboveKey, w.issuer = make("issuer", true, root, rootKey)
+	}
+	_, key, der := make(name, false, above, aboveKey, urls...)
 	w.key, w.pem = key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return w
 }
 
 func (w *snsWorld) fetch(_ context.Context, address string) ([]byte, error) {
 	w.fetched = append(w.fetched, address)
+	if address != pemURL && w.issuer != nil {
+		return w.issuer, w.fetchFail
+	}
 	return w.pem, w.fetchFail
 }
 
@@ -357,6 +376,45 @@ func TestAWSTrustsOnlyTheCertificatesOfSNS(t *testing.T) {
 		}
 		if c.code == 200 && len(w.fetched) != 1 {
 			t.Errorf("%s: fetched %d times, want once", name, len(w.fetched))
+		}
+	}
+}
+
+// The file of SNS has its own certificate only: the one between it and the root is had from Amazon, and from nobody else.
+func TestAWSFetchesTheIssuerOfACertificate(t *testing.T) {
+	for published, code := range map[string]int{issuerURL: 200, "http://crt.evil.example/r2m01.cer": 403, "http://crt.r2m01.amazontrust.com.evil.example/x": 403} {
+		w := chainedSNS(t, "sns.amazonaws.com", published)
+		format := AWS(Keys{Topics: []string{topic}}, w.fetch, w.roots)
+		if a, _ := told(t, []Format{format}, w.post(t, "2", func(*envelope) {})); a.code != code || len(w.fetched) != map[int]int{200: 2, 403: 1}[code] {
+			t.Errorf("%s: got %d %s after fetching %v, want %d", published, a.code, a.detail, w.fetched, code)
+		}
+	}
+}
+
+// Plivo's own library agrees, on calls that hold and on those that do not.
+func TestPlivoAgreesWithItsOwnValidator(t *testing.T) {
+	logrus.SetOutput(io.Discard) // it logs signatures
+	for _, query := range []string{"", "?route=nova", "?route=nova&class=otp"} {
+		for _, posted := range []url.Values{nil, {"Status": {"sent"}, "MessageUUID": {"p1"}}} {
+			method, params := http.MethodGet, map[string]string{}
+			if posted != nil {
+				method = http.MethodPost
+			}
+			for name := range posted {
+				params[name] = posted.Get(name)
+			}
+			address := hooks + "/receipts/plivo" + query
+			u, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, signature := range []string{plivo.ComputeSignatureV3(secret, address, method, "n1", params), plivo.ComputeSignatureV3("guess", address, method, "n1", params)} {
+				header := http.Header{"X-Plivo-Signature-V3": {signature}, "X-Plivo-Signature-V3-Nonce": {"n1"}}
+				c := &Call{Method: method, URL: u, Query: u.Query(), Posted: posted, Header: header, Now: now}
+				if got, want := keys.plivo(c) == nil, plivo.ValidateSignatureV3(address, "n1", method, signature, secret, params); got != want {
+					t.Errorf("%s %s with %v: got %v, the library says %v", method, address, posted, got, want)
+				}
+			}
 		}
 	}
 }
