@@ -224,7 +224,7 @@ func readAWS(c *Call) ([]route.Observation, error) {
 		IsFinal   bool   `json:"isFinal"`
 	}
 	if err := json.Unmarshal([]byte(e.Message), &event); err != nil {
-		return nil, errors.New("Message: want the JSON of an event")
+		return nil, errors.New("field Message: want the JSON of an event")
 	}
 	if !strings.HasPrefix(event.EventType, "TEXT_") {
 		return nil, nil // of voice or media

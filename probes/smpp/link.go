@@ -50,7 +50,6 @@ type Link struct {
 	mu      sync.Mutex // guards the rest
 	session *Session   // nil where there is none
 	drained chan struct{}
-	closed  bool
 	refused int // binds refused in a row because the account is bound already
 	spelt   spellings
 }
