@@ -224,6 +224,33 @@ func TestHandsetContradictsAForgedReceipt(t *testing.T) {
 	}
 }
 
+// A dedicated account may be the test phone itself: what the SMSC delivers to it as a message is handset truth.
+func TestHandsetBySession(t *testing.T) {
+	addr := startPeer(t, func(p *peer) {
+		p.bind()
+		f := p.read()
+		p.write(encodeFrame(f.id|responseBit, StatusOK, f.seq))
+		f = p.read()
+		submitted, err := decodePDU(f)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		p.write(submitResp(f.seq, "77"), delivery{text: string(submitted.Fields()["short_message"].Bytes())}.deliverSM(1), delivery{text: "another message"}.deliverSM(2))
+		p.linger()
+	})
+	box := probes.NewMailbox()
+	l, m := messagesTo(t, addr, box, func(_ *LinkOptions, m *MessageOptions) {
+		m.Errand.ReceiptTimeout, m.Errand.HandsetTimeout = 0, patience
+	})
+	look(t, l)
+	got := look(t, m)
+	if told(got) != "submit, handset" || got.Transcript.Steps[1].Said != "arrived, from …001, which is not the sender ID that was asked for" {
+		t.Errorf("got %s (%+v)", told(got), got.Transcript)
+	}
+	waitFor(t, "the other message", func() bool { return box.Stats().Strangers == 1 })
+}
+
 func TestMessagesGoToTestNumbersOnlyAndWithinTheBudget(t *testing.T) {
 	var mu sync.Mutex
 	sent := map[string]int{}

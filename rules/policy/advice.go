@@ -71,6 +71,9 @@ func (p *Policy) adviseRule(r *Rule) []Problem {
 	if !r.Demote.When.can.true {
 		out = append(out, r.Demote.When.place.problem("want a condition that can be true, got one that no signal can meet: the rule demotes nothing"))
 	}
+	if r.Demote.When.readsCapacityOnly() {
+		out = append(out, r.Demote.When.place.problem("want evidence that messages fail, got a condition on queues and throttling alone: too much at once is no illness, and the next route gets it too"))
+	}
 	if c := p.unsaid(r, lanes); c != "" {
 		out = append(out, r.place.problem(fmt.Sprintf("want within on class %s, got none: without it nobody knows what in time is, and within stays unknown", c)))
 	}

@@ -135,6 +135,20 @@ windows:
   - {name: w, freeze: promotions, days: [sat, sun]}
 `
 
+func TestAdviceOnCapacityAsIllness(t *testing.T) {
+	const said = "a.yml:8:18: rules[0].demote.when: want evidence that messages fail, got a condition on queues and throttling alone: too much at once is no illness, and the next route gets it too"
+	for when, want := range map[string]bool{
+		`probe["queue"].failures >= 3`:                              true,
+		`probe["throttle"].failures >= 3 || submit.throttled > 0.5`: true,
+		`probe["queue"].failures >= 3 && delivery.evidence >= 12`:   false,
+		`probe["bind"].failures >= 3`:                               false,
+	} {
+		if got := adviceOf(t, skeleton+ruleOf(when, "delivery.recovered > 4")); slices.Contains(got, said) != want {
+			t.Errorf("%s: got %s", when, strings.Join(got, "\n     "))
+		}
+	}
+}
+
 func TestAdviceOnASite(t *testing.T) {
 	type edit struct{ was, is string }
 	for _, c := range []struct {

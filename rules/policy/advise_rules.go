@@ -33,6 +33,16 @@ func (r *Rule) adviseParts() []Problem {
 	return out
 }
 
+// readsCapacityOnly reports whether all that the condition reads is how much a route is asked to carry.
+func (c *Condition) readsCapacityOnly() bool {
+	for _, v := range c.reads {
+		if !(under(v.label, `probe["queue"]`) || under(v.label, `probe["throttle"]`) || v.name == "submit.throttled") {
+			return false
+		}
+	}
+	return len(c.reads) > 0
+}
+
 // adviseLeaves names the comparisons of the condition that are always the same.
 func (c *Condition) adviseLeaves() []Problem {
 	var out []Problem

@@ -200,7 +200,7 @@ func TestConditionProblems(t *testing.T) {
 		{"delivery > 3", 0, `want a field of it, such as delivery.evidence, got "delivery"`},
 		{"delivery.evidence.x > 3", 0, `want a signal such as delivery.evidence, got "delivery.evidence.x" (did you mean "delivery.evidence"?)`},
 		{`probe["bind"] > 3`, 0, `want a field of it, such as probe["bind"].failures, got probe["bind"]`},
-		{`probe["bnd"].ok > 0.5`, 6, `want a kind of probe (tcp, bind, enquire, submit, receipt, handset or http), got "bnd" (did you mean "bind"?)`},
+		{`probe["bnd"].ok > 0.5`, 6, `want a kind of probe (tcp, tls, bind, enquire, queue, throttle, submit, receipt, handset or http), got "bnd" (did you mean "bind"?)`},
 		{`probe["bind"].failure > 3`, 0, `want a signal such as delivery.evidence, got probe["bind"].failure (did you mean probe["bind"].failures?)`},
 		{"probe[lane.class].ok > 0.5", 0, `want one of the kinds of probe in quotes, as in probe["bind"].failures, got something else in the brackets`},
 		{"delivery.known && within.rato < 0.5", 18, `want a signal such as delivery.evidence, got "within.rato" (did you mean "within.ratio"?)`},
