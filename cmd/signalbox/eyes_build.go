@@ -179,6 +179,9 @@ func (b *builder) prometheus(path string, p *settings.Prometheus) {
 		b.bad(path+".headers."+name, err)
 		o.Headers[name] = value
 	}
+	var err error
+	o.TLS, err = tlsOf(p.TLS)
+	b.bad(path, err)
 	c, err := promql.New(o)
 	if !b.bad(path, err) {
 		b.gather("promql", p.Name, p.Every.D(), c)

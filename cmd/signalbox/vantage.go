@@ -39,11 +39,11 @@ const (
 	tellWithin = 5 * time.Second
 )
 
-var vantageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$`)
+var vantageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func newVantage(o vantageOptions) (*vantage, error) {
 	if !vantageName.MatchString(o.name) {
-		return nil, wrong("give each place a name of its own, such as --vantage frankfurt", fmt.Errorf("--vantage: want letters, digits and . _ : @ -, got %q", o.name))
+		return nil, wrong("give each place a name of its own, such as --vantage frankfurt", fmt.Errorf("--vantage: want at most 64 letters, digits and . _ -, got %q", o.name))
 	}
 	if o.file == "" {
 		return nil, wrong("give --probes.file", errors.New("--role probe: want the settings that say what to look at"))

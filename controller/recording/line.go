@@ -96,6 +96,8 @@ func noteOf(o *route.Observation) string {
 		return "lost"
 	}
 	switch {
+	case o.Final && o.Undated:
+		return "final-undated"
 	case o.Final && o.Waited:
 		return "final-waited"
 	case o.Final:

@@ -90,7 +90,7 @@ func TestKannelTellsOfItsLinks(t *testing.T) {
 			t.Errorf("%s: asked with %q", name, *query)
 		}
 		for _, o := range got {
-			if o.Source != "kannel:gw-1" || !o.Time.Equal(noon) || o.Kind != route.KindProbe {
+			if o.Source != "kannel.gw-1" || !o.Time.Equal(noon) || o.Kind != route.KindProbe {
 				t.Errorf("%s: got %+v", name, o)
 			}
 		}

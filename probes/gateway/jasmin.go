@@ -61,7 +61,7 @@ func (j *Jasmin) read(body []byte) ([]route.Observation, error) {
 		if !known {
 			continue
 		}
-		base := route.Observation{Kind: route.KindProbe, Time: now, Source: "jasmin:" + j.o.Name, Route: id}
+		base := route.Observation{Kind: route.KindProbe, Time: now, Source: "jasmin." + j.o.Name, Route: id}
 		bind := base
 		bind.Probe, bind.OK = "bind", bound[connector] > ended[connector]
 		if !bind.OK {

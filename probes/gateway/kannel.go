@@ -18,7 +18,7 @@ import (
 
 // Options are how one gateway is read.
 type Options struct {
-	Name   string // the source is kannel:NAME or jasmin:NAME
+	Name   string // the source is kannel.NAME or jasmin.NAME
 	URL    string
 	Secret string              // Kannel's status-password; ""  for none
 	Queue  int                 // messages above which a queue is too long; 0 is 1000
@@ -147,7 +147,7 @@ func (k *Kannel) read(body []byte) ([]route.Observation, error) {
 			continue // of several links of one route the first speaks
 		}
 		seen[id] = true
-		base := route.Observation{Kind: route.KindProbe, Time: now, Source: "kannel:" + k.o.Name, Route: id}
+		base := route.Observation{Kind: route.KindProbe, Time: now, Source: "kannel." + k.o.Name, Route: id}
 		bind, queue := base, base
 		state, _, _ := strings.Cut(strings.TrimSpace(link.Status), " ")
 		bind.Probe, bind.OK, bind.Code = "bind", state == "online", word(state)

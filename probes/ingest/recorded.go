@@ -21,6 +21,7 @@ const (
 	notedFinal         = "final"
 	notedWaited        = "waited"
 	notedFinalWaited   = "final-waited"
+	notedFinalUndated  = "final-undated"
 	notedEarly         = "early"
 	notedUnmatched     = "unmatched"
 	notedContradiction = "contradiction"
@@ -107,8 +108,8 @@ func (d *Decoder) noted(o *route.Observation, n route.Note) bool {
 func (d *Decoder) joined(o *route.Observation, word string) bool {
 	answer := o.Kind == route.KindReceipt || o.Kind == route.KindConversion
 	switch word {
-	case notedFinal, notedFinalWaited:
-		o.Final, o.Waited = true, word == notedFinalWaited
+	case notedFinal, notedFinalWaited, notedFinalUndated:
+		o.Final, o.Waited, o.Undated = true, word == notedFinalWaited, word == notedFinalUndated
 		return o.Kind == route.KindReceipt
 	case notedWaited:
 		o.Waited = true

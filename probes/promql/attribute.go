@@ -18,7 +18,7 @@ import (
 //     Giving receipts to the messages of a fixed time before would make each second with fewer of them look like a loss.
 //
 // How long a receipt takes is not known from counters: two routes of which one is slower look alike. The mean is held near a
-// delay that is told. So rules on latency and within mean nothing for a route that is seen by counters only.
+// delay that is told, and the receipts are marked as undated, so that latency and within stay unknown.
 
 // slot is how finely a step of the counters is spread: a tick of the estimators.
 const slot = 5 * time.Second
@@ -44,6 +44,9 @@ type queue struct {
 	rate     float64       // receipts, faded quickly
 	faded    time.Time
 	carry    float64 // of the usual share, what was less than one receipt
+	// from is the moment from which messages are told. The receipts of those before belong to nobody known at first, and would
+	// make the first ones look answered too soon.
+	from time.Time
 }
 
 // cohort is the messages of one moment.
@@ -161,6 +164,9 @@ func (q *queue) observations(k route.Key, source string, s *step) []route.Observ
 		q.fade(at)
 		base := route.Observation{Time: at, Source: source, Route: k.Route, Class: k.Class, Network: k.Network}
 		add := func(n int, o route.Observation) {
+			if at.Before(q.from) {
+				return
+			}
 			for range n {
 				out = append(out, o)
 			}
@@ -177,7 +183,7 @@ func (q *queue) observations(k route.Key, source string, s *step) []route.Observ
 			q.submit(at, n)
 		}
 		receipt := base
-		receipt.Kind, receipt.Final = route.KindReceipt, true
+		receipt.Kind, receipt.Final, receipt.Undated = route.KindReceipt, true, true
 		delivered, failed := share(s.delivered, i), share(s.failed, i)
 		times := q.answer(at, delivered+failed)
 		for n := range delivered + failed {
@@ -185,8 +191,9 @@ func (q *queue) observations(k route.Key, source string, s *step) []route.Observ
 			if n*failed/(delivered+failed) != (n+1)*failed/(delivered+failed) { // the failed ones evenly among the others
 				receipt.Status = route.StatusFailed
 			}
-			receipt.Submitted = times[n]
-			out = append(out, receipt)
+			if receipt.Submitted = times[n]; !receipt.Submitted.Before(q.from) {
+				out = append(out, receipt)
+			}
 		}
 	}
 	return out

@@ -7,9 +7,14 @@
 package promql
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -49,14 +54,15 @@ func Queries() map[string]string {
 
 // Options are what a Collector asks.
 type Options struct {
-	Name    string            // source is promql:NAME
+	Name    string            // the source of a route is promql.NAME.ROUTE
 	URL     string            // such as http://127.0.0.1:9090
 	Headers map[string]string // such as Authorization and X-Scope-OrgID
 	// Params are of each call: dedup=true and partial_response=false for Thanos; latency_offset=1s for VictoriaMetrics, which
 	// else answers as of half a minute ago, when samples are too old already.
 	Params   map[string]string
 	Queries  map[string]string // by counter; those left out are of Queries
-	Interval time.Duration     // of the scrapes or rules; 0 is 15 s
+	Interval time.Duration     // of the scrapes or rules, at most 20 s; 0 is 15 s
+	TLS      *tls.Config       // nil: the system's
 	Delay    time.Duration     // that a receipt usually takes; 0 is 10 s
 	Known    func(route.ID) bool
 	Now      func() time.Time // nil: time.Now
@@ -68,12 +74,26 @@ type Collector struct {
 	api    v1.API
 	series map[string]*counter // by counter and labels
 	keys   map[route.Key]*seen
+	round  uint64
+	warm   time.Duration // from the first value of a key to the first message that is told
+	past   map[route.Key]share
 }
+
+// share is what a queue knew of its answers when it was dropped.
+type share struct{ settled, answered float64 }
+
+// How long nothing is told of a key that is new, and of one that was known before.
+const (
+	fresh = 20 * time.Minute
+	again = time.Minute
+)
 
 // counter is one series as it was last seen.
 type counter struct {
+	key   route.Key
 	value float64
 	at    time.Time // of the sample
+	round uint64    // in which it was seen
 }
 
 // seen is what is known of one key.
@@ -84,9 +104,10 @@ type seen struct {
 
 // Bounds of an answer.
 const (
-	maxSeries = 100_000
-	maxBytes  = 64 << 20
-	maxGap    = 2 * time.Minute // between two answers, beyond which nobody knows when what was counted happened
+	maxSeries   = 100_000
+	maxBytes    = 64 << 20
+	maxInterval = 20 * time.Second
+	maxGap      = 2 * time.Minute // between two answers, beyond which nobody knows when what was counted happened
 )
 
 // New checks the options. It reaches no network.
@@ -96,6 +117,9 @@ func New(o Options) (*Collector, error) {
 	}
 	if o.Interval <= 0 {
 		o.Interval = 15 * time.Second
+	}
+	if o.Interval > maxInterval {
+		return nil, fmt.Errorf("promql %s: want counters at most %s apart, got %s: a source that is silent for longer counts as away", o.Name, route.Duration(maxInterval), route.Duration(o.Interval))
 	}
 	if o.Delay <= 0 {
 		o.Delay = 10 * time.Second
@@ -111,17 +135,25 @@ func New(o Options) (*Collector, error) {
 		queries[name] = q
 	}
 	o.Queries = queries
-	client, err := api.NewClient(api.Config{Address: o.URL, RoundTripper: &tripper{headers: o.Headers, params: o.Params}})
+	client, err := api.NewClient(api.Config{Address: o.URL, RoundTripper: newTripper(o)})
 	if err != nil {
 		return nil, fmt.Errorf("promql %s: %w", o.Name, err)
 	}
-	return &Collector{o: o, api: v1.NewAPI(client), series: map[string]*counter{}, keys: map[route.Key]*seen{}}, nil
+	return &Collector{o: o, api: v1.NewAPI(client), series: map[string]*counter{}, keys: map[route.Key]*seen{}, warm: fresh, past: map[route.Key]share{}}, nil
 }
 
 // tripper adds to each call what the server asks for, and bounds its answer.
 type tripper struct {
 	headers, params map[string]string
+	way             http.RoundTripper
 }
+
+func newTripper(o Options) *tripper {
+	return &tripper{o.Headers, o.Params, &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: o.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second}}
+}
+
+// errPartial is an answer of a VictoriaMetrics cluster of which a part is away; it says so in a field that is no warning.
+var errPartial = errors.New("the answer is partial: isPartial is true")
 
 func (t *tripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
@@ -133,11 +165,19 @@ func (t *tripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		q.Set(name, value)
 	}
 	r.URL.RawQuery = q.Encode()
-	response, err := http.DefaultTransport.RoundTrip(r)
+	response, err := t.way.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	response.Body = http.MaxBytesReader(nil, response.Body, maxBytes)
+	body := bufio.NewReader(http.MaxBytesReader(nil, response.Body, maxBytes))
+	if head, _ := body.Peek(256); bytes.Contains(head, []byte(`"isPartial":true`)) { // a short answer is looked at as far as it goes
+		response.Body.Close()
+		return nil, errPartial
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, response.Body}
 	return response, nil
 }
 
@@ -152,6 +192,7 @@ type sample struct {
 // Collect reads all counters at one moment and returns what has been counted since the last time.
 func (c *Collector) Collect(ctx context.Context) ([]route.Observation, error) {
 	now := c.o.Now()
+	c.round++
 	steps, stale := map[route.Key]*step{}, map[route.Key]bool{}
 	var read [][]sample
 	names := slices.Sorted(maps.Keys(c.o.Queries))
@@ -170,6 +211,7 @@ func (c *Collector) Collect(ctx context.Context) ([]route.Observation, error) {
 			}
 		}
 	}
+	c.miss(stale)
 	out, heard := c.observe(steps, stale)
 	if len(heard) == 0 && len(odd) == 0 {
 		odd = append(odd, fmt.Errorf("promql %s: no series of a known route: want %s with the labels route, class and network", c.o.Name, c.o.Queries[Submitted]))
@@ -261,7 +303,7 @@ func (c *Collector) count(name string, s *sample, now time.Time, steps map[route
 		return fmt.Errorf("promql %s: %s: the newest sample is %s old", c.o.Name, s.name, route.Duration(age.Truncate(time.Second)))
 	}
 	was := c.series[s.name]
-	c.series[s.name] = &counter{s.value, s.at}
+	c.series[s.name] = &counter{s.key, s.value, s.at, c.round}
 	if !(s.value >= 0) || math.IsInf(s.value, 0) {
 		delete(c.series, s.name)
 		stale[s.key] = true
@@ -282,10 +324,20 @@ func (c *Collector) count(name string, s *sample, now time.Time, steps map[route
 		return fmt.Errorf("promql %s: %s: nothing was read for %s, and what was counted then cannot be dated", c.o.Name, s.name, route.Duration(s.at.Sub(was.at).Truncate(time.Second)))
 	case s.value >= was.value:
 		st.add(name, s.value-was.value)
-	default:
-		st.add(name, s.value) // the counter began anew
+	default: // the counter began anew: what was under way in its process may never be counted
+		stale[s.key] = true
 	}
 	return nil
+}
+
+// miss drops series that are no longer there, as after a deploy: what was under way in their process may never be counted.
+func (c *Collector) miss(stale map[route.Key]bool) {
+	for name, s := range c.series {
+		if s.round != c.round {
+			stale[s.key] = true
+			delete(c.series, name)
+		}
+	}
 }
 
 func checkKey(k route.Key) error {
@@ -312,42 +364,63 @@ func (s *step) add(name string, grown float64) {
 }
 
 // observe turns the steps of keys that are whole and new into observations, and says that their routes are alive. A key that
-// is not whole begins anew: its messages in flight are forgotten, not taken for lost.
+// is not whole begins anew, and its messages in flight are told as lost track of, so that they are not taken for lost.
 func (c *Collector) observe(steps map[route.Key]*step, stale map[route.Key]bool) (out []route.Observation, heard []route.ID) {
-	source := "promql:" + c.o.Name
 	newest := map[route.ID]time.Time{}
 	for _, k := range slices.SortedFunc(maps.Keys(steps), lessKey) {
 		s := steps[k]
-		if stale[k] {
-			delete(c.keys, k)
-			continue
-		}
 		known := c.keys[k]
 		switch {
+		case stale[k]:
 		case known == nil:
-			c.keys[k] = &seen{at: s.to, queue: queue{delay: c.o.Delay}}
+			c.keys[k] = c.begin(k, s.to)
 		case s.to.After(known.at) && s.total() <= most:
 			s.from, known.at = known.at, s.to
-			out = append(out, known.queue.observations(k, source, s)...)
+			out = append(out, known.queue.observations(k, c.source(k.Route), s)...)
 		}
 		if at := newest[k.Route]; at.IsZero() || s.to.Before(at) {
 			newest[k.Route] = s.to
 		}
 	}
-	for k := range stale {
+	for _, k := range slices.SortedFunc(maps.Keys(stale), lessKey) {
 		delete(newest, k.Route) // a route of which something is missing is not heard of
+		if known := c.keys[k]; known != nil {
+			delete(c.keys, k)
+			c.past[k] = share{known.queue.settled, known.queue.answered}
+			out = append(out, route.Observation{Kind: route.KindLost, Time: known.at, Submitted: known.at, Source: c.source(k.Route), Route: k.Route, Class: k.Class, Network: k.Network})
+		}
 	}
 	slices.SortStableFunc(out, func(a, b route.Observation) int { return a.Time.Compare(b.Time) }) // of several keys of a route
 	heard = slices.Sorted(maps.Keys(newest))
 	for _, id := range heard {
-		out = append(out, route.Observation{Kind: route.KindHeartbeat, Time: newest[id], Source: source + ":" + string(id), Routes: []route.ID{id}})
-	}
-	for i := range out {
-		if out[i].Kind != route.KindHeartbeat {
-			out[i].Source = source + ":" + string(out[i].Route)
-		}
+		out = append(out, route.Observation{Kind: route.KindHeartbeat, Time: newest[id], Source: c.source(id), Routes: []route.ID{id}})
 	}
 	return out, heard
+}
+
+// begin begins with a key at a moment. Nothing of it is told until its receipts are shared out as they will be from then on:
+// once its usual share of answers is known, or at once where that is known from before.
+func (c *Collector) begin(k route.Key, at time.Time) *seen {
+	was, known := c.past[k]
+	delete(c.past, k)
+	warm := c.warm
+	if known && was.settled >= shareFrom {
+		warm = min(warm, again)
+	}
+	return &seen{at: at, queue: queue{delay: c.o.Delay, settled: was.settled, answered: was.answered, faded: at, from: at.Add(warm)}}
+}
+
+// source is the name under which a route is reported: each has its own, so that one of which something is missing falls
+// silent alone.
+func (c *Collector) source(id route.ID) string {
+	const most = 64 // bytes of a source's name
+	name := "promql." + c.o.Name + "." + string(id)
+	if len(name) > most {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(name)) // a hash takes everything
+		name = fmt.Sprintf("promql.%016x", h.Sum64())
+	}
+	return name
 }
 
 func lessKey(a, b route.Key) int {

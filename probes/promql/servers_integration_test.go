@@ -139,6 +139,7 @@ func TestCollectorAgainstRealServers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			c.warm = 0
 			n := map[string]int{}
 			collect := func() error {
 				ctx := t.Context()

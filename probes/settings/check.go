@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ const (
 	messageEvery   = 5 * time.Minute
 	httpEvery      = time.Minute
 	scrapeEvery    = 15 * time.Second
+	longestEvery   = 20 * time.Second
 )
 
 // check says what is wrong with values that are of the right kind, and fills in what is left out.
@@ -197,8 +199,8 @@ func (s *Settings) checkReceipts(d *decoder) {
 func (s *Settings) checkCollectors(d *decoder) {
 	seen := map[string]bool{}
 	named := func(path, way, name, url string) {
-		if name == "" || seen[way+name] {
-			d.at(path, "want a name of its own, got %q", shorten(name))
+		if !sourceName.MatchString(name) || seen[way+name] {
+			d.at(path, "want a name of its own, of at most 32 letters, digits and . _ -, got %q", shorten(name))
 		}
 		seen[way+name] = true
 		checkURL(d, path+".url", url)
@@ -209,6 +211,10 @@ func (s *Settings) checkCollectors(d *decoder) {
 		fill(&p.Every, scrapeEvery)
 		fill(&p.Interval, scrapeEvery)
 		fill(&p.Delay, 10*time.Second)
+		checkTLS(d, path+".tls", p.TLS)
+		if p.Every.D() > longestEvery || p.Interval.D() > longestEvery {
+			d.at(path, "want every and interval of at most %s: a source that is silent for longer counts as away", route.Duration(longestEvery))
+		}
 		for _, q := range names(p.Queries) {
 			if !slices.Contains(queries, q) {
 				d.at(path+".queries."+q, "want one of %s, got %q%s", strings.Join(queries, ", "), shorten(q), didYouMean(q, queries))
@@ -225,6 +231,8 @@ func (s *Settings) checkCollectors(d *decoder) {
 		}
 	}
 }
+
+var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
 
 var queries = []string{"submitted", "refused", "throttled", "delivered", "failed"}
 
@@ -263,6 +271,7 @@ func (s *Settings) root(dir string) {
 	}
 	for i := range s.Collectors.Prometheus {
 		rooted(s.Collectors.Prometheus[i].Headers, file)
+		tls(s.Collectors.Prometheus[i].TLS)
 	}
 	for _, list := range [...][]Gateway{s.Collectors.Kannel, s.Collectors.Jasmin} {
 		for i := range list {

@@ -150,9 +150,10 @@ type Prometheus struct {
 	Every    route.Duration    `yaml:"every"`    // default 15s
 	Interval route.Duration    `yaml:"interval"` // of its scrapes or rules; default 15s
 	Delay    route.Duration    `yaml:"delay"`    // of a usual receipt; default 10s
-	Headers  map[string]Secret `yaml:"headers"`  // such as Authorization and X-Scope-OrgID
-	Queries  map[string]string `yaml:"queries"`  // submitted, refused, throttled, delivered, failed; default: the shipped rules
-	Params   map[string]string `yaml:"params"`   // of each call: dedup=true for Thanos, latency_offset=1s for VictoriaMetrics
+	TLS      *TLS              `yaml:"tls"`
+	Headers  map[string]Secret `yaml:"headers"` // such as Authorization and X-Scope-OrgID
+	Queries  map[string]string `yaml:"queries"` // submitted, refused, throttled, delivered, failed; default: the shipped rules
+	Params   map[string]string `yaml:"params"`  // of each call: dedup=true for Thanos, latency_offset=1s for VictoriaMetrics
 }
 
 // Gateway is a gateway's own status.

@@ -100,6 +100,7 @@ type Observation struct {
 	OK        bool          // probe
 	Final     bool          // receipt: set by joining on the first final status of its message, which is the one that counts
 	Waited    bool          // receipt, conversion: it was KindEarly before its submit came
+	Undated   bool          // receipt: it came from a counter, so that nobody knows which message it is of, and Submitted is a guess
 	Time      time.Time     // when it happened, on the source's clock
 	Submitted time.Time     // receipt, conversion, lost: when its message was submitted
 	Sent      time.Time     // probe: when it was sent, zero where not told

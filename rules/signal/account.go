@@ -13,7 +13,9 @@ type account struct {
 	keys   []*key // of the route, in order
 	proven bool   // a final receipt has come back on the route: it is known to bring them
 	proof  bool   // a conversion has come back on the route
-	time   clocked
+	// undated says that receipts come from counters, so that how long they take is not known.
+	undated bool
+	time    clocked
 }
 
 // clocked is the time that a route's clock told, kept while nothing changes it: a round asks for it in each lane of the route.
@@ -28,6 +30,9 @@ type clocked struct {
 func (a *account) read(version uint64, now time.Time) *clocked {
 	if t := &a.time; t.version != version || !t.at.Equal(now) {
 		*t = clocked{reading: a.clock.read(now), last: a.clock.heard(), at: now, version: version}
+		if a.undated && t.timing == "" {
+			t.timing = "its receipts are known from counters, which do not tell how long each took"
+		}
 	}
 	return &a.time
 }

@@ -332,7 +332,7 @@ func (b *Book) answer(a *account, o *route.Observation) {
 		b.volumeOf(k.id.Class).heard(o.Time)
 		a.proof = true
 	} else {
-		a.proven = true
+		a.proven, a.undated = true, o.Undated
 		k.arrive(tickOf(o.Time), tick)
 	}
 }

@@ -35,7 +35,7 @@ func TestProblemsOfLines(t *testing.T) {
 		{"otp 234-15 10/s from", `36: tests[0].observe[0].at 2m: want the name of a source, such as gw-2, got the end of the line`},
 		{"gw-2 silent", `16: tests[0].observe[0].at 2m: want a source that sends (gw-1), got "gw-2" (did you mean "gw-1"?)`},
 		{"gw-1 silent for 3m", `28: tests[0].observe[0].at 2m: want the end of the line, got "for"`},
-		{"acme-uk probe bnd 0x3", `30: tests[0].observe[0].at 2m: want a kind of probe (tcp, bind, enquire, submit, receipt, handset or http), got "bnd" (did you mean "bind"?)`},
+		{"acme-uk probe bnd 0x3", `30: tests[0].observe[0].at 2m: want a kind of probe (tcp, tls, bind, enquire, queue, throttle, submit, receipt, handset or http), got "bnd" (did you mean "bind"?)`},
 		{"acme-uk probe bind", `34: tests[0].observe[0].at 2m: want ok, fails, stops, every 30s, or results such as 0x3 1x20, got the end of the line`},
 		{"acme-uk bind 1 2x2", `31: tests[0].observe[0].at 2m: want results of a probe: 1 is a success, 0 is a failure, _ is none, got "2x2"`},
 		{"otp bind fails", `16: tests[0].observe[0].at 2m: want a route before a probe, such as acme-uk probe bind fails, got "otp"`},
