@@ -115,12 +115,20 @@ type fakes struct {
 	decisions []route.Decision
 	asked     Query
 	senders   map[string]Sender
+	watches   []route.Watch
 	full      error
 	journal   error
 	reload    error
 	files     []policy.File
 	since     time.Time
 	plan      error
+}
+
+func (f *fakes) Watches() []route.Watch { return f.watches }
+
+func (f *fakes) PutWatches(_ string, w []route.Watch) error {
+	f.watches = append(f.watches, w...)
+	return f.full
 }
 
 func (f *fakes) Lanes() []LaneRow {
@@ -201,8 +209,8 @@ func newWorld(t testing.TB) *world {
 func (w *world) options() Options {
 	mount := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "mounted "+r.URL.Path) })
 	return Options{
-		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes,
-		Events: mount, Receipts: mount, Metrics: mount,
+		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes,
+		Events: mount, Receipts: mount, Inbound: mount, Metrics: mount,
 		Registerer: w.registry, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}
 }
