@@ -8,11 +8,12 @@ import (
 
 // account is what is known of a route beside its messages.
 type account struct {
-	clock  clock
-	probes map[probeKey]*probeLog
-	keys   []*key // of the route, in order
-	proven bool   // a final receipt has come back on the route: it is known to bring them
-	proof  bool   // a conversion has come back on the route
+	clock     clock
+	probes    map[probeKey]probePlaces
+	keys      []*key // of the route, in order
+	probeLogs int    // in probes, over all places
+	proven    bool   // a final receipt has come back on the route: it is known to bring them
+	proof     bool   // a conversion has come back on the route
 	// undated says that receipts come from counters, so that how long they take is not known.
 	undated bool
 	time    clocked

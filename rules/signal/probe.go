@@ -17,7 +17,14 @@ const maxProbeLogs = 4096
 type probeKey struct {
 	kind    string
 	network route.Network // "" where the probe concerns every network
-	source  string        // from where it looked
+}
+
+// probePlaces are the results of one kind of probe by the places that look, in the order of their names.
+type probePlaces []probePlace
+
+type probePlace struct {
+	source string
+	log    *probeLog
 }
 
 // probeLog is the last results of one kind of probe.
@@ -35,19 +42,32 @@ type probed struct {
 }
 
 func (a *account) probe(o *route.Observation, now time.Time) {
-	id := probeKey{o.Probe, o.Network, o.Source}
-	if a.probes == nil {
-		a.probes = map[probeKey]*probeLog{}
-	}
-	l := a.probes[id]
-	if l == nil {
-		if len(a.probes) >= maxProbeLogs {
+	id := probeKey{o.Probe, o.Network}
+	places := a.probes[id]
+	at, there := slices.BinarySearchFunc(places, o.Source, func(p probePlace, source string) int { return cmp.Compare(p.source, source) })
+	if !there {
+		if a.probeLogs >= maxProbeLogs {
 			return
 		}
-		l = &probeLog{}
-		a.probes[id] = l
+		if a.probes == nil {
+			a.probes = map[probeKey]probePlaces{}
+		}
+		places = slices.Insert(places, at, probePlace{o.Source, &probeLog{}})
+		a.probes[id] = places
+		a.probeLogs++
 	}
-	l.note(o, now)
+	places[at].log.note(o, now)
+}
+
+// forgetProbes drops results that are too old to be expected again.
+func (a *account) forgetProbes(now time.Time) {
+	for id, places := range a.probes {
+		kept := slices.DeleteFunc(places, func(p probePlace) bool { return now.Sub(p.log.last[0].at) > probesAfter })
+		a.probeLogs -= len(places) - len(kept)
+		if a.probes[id] = kept; len(kept) == 0 {
+			delete(a.probes, id)
+		}
+	}
 }
 
 func (l *probeLog) note(o *route.Observation, now time.Time) {
@@ -122,11 +142,11 @@ func (k probeKey) concerns(l route.Lane) bool {
 // networks of the lane are probed, the one with the most failures in a row speaks.
 func (a *account) probeSignals(lane route.Lane, now time.Time) map[string]route.Probe {
 	var out map[string]route.Probe
-	for id := range a.probes {
-		if !id.concerns(lane) || !a.firstPlace(id) {
+	for id, places := range a.probes {
+		if !id.concerns(lane) {
 			continue
 		}
-		p := quorum(a.places(id, now))
+		p := places.signal(now)
 		if old, there := out[id.kind]; there && !worse(p, old) {
 			continue
 		}
@@ -138,28 +158,19 @@ func (a *account) probeSignals(lane route.Lane, now time.Time) map[string]route.
 	return out
 }
 
-// firstPlace reports whether a source is the first, in order, of those that look with a kind of probe at a network.
-func (a *account) firstPlace(id probeKey) bool {
-	for other := range a.probes {
-		if other.kind == id.kind && other.network == id.network && other.source < id.source {
-			return false
-		}
+// signal is what the places say together.
+func (places probePlaces) signal(now time.Time) route.Probe {
+	if len(places) == 1 {
+		return places[0].log.signal(now)
 	}
-	return true
+	told := make([]route.Probe, len(places))
+	for i := range places {
+		told[i] = places[i].log.signal(now)
+	}
+	return quorum(told)
 }
 
-// places are what each source of a kind of probe and a network says.
-func (a *account) places(id probeKey, now time.Time) []route.Probe {
-	var out []route.Probe
-	for other, l := range a.probes {
-		if other.kind == id.kind && other.network == id.network {
-			out = append(out, l.signal(now))
-		}
-	}
-	return out
-}
-
-// quorum is what most of some places say, of which there is at least one: each number is the worst that more than half of
+// quorum is what most of some places say, of which there are several: each number is the worst that more than half of
 // those with news bear out, so that one place which lies, or is cut off, neither condemns a route nor clears it. Of two,
 // both must agree.
 func quorum(places []route.Probe) route.Probe {
@@ -184,9 +195,7 @@ func quorum(places []route.Probe) route.Probe {
 	p.Successes = int64(least(func(p *route.Probe) float64 { return float64(p.Successes) }))
 	p.OK = 1 - least(func(p *route.Probe) float64 { return 1 - p.OK })
 	p.P95 = route.Duration(least(func(p *route.Probe) float64 { return float64(p.P95) }))
-	if len(places) > 1 {
-		p.Places = int64(len(known))
-	}
+	p.Places = int64(len(known))
 	return p
 }
 
@@ -219,21 +228,23 @@ const handset = "handset"
 func (a *account) since(lane route.Lane, from time.Time) (ok, failed int64) {
 	type counts struct{ ok, failed int64 }
 	bySource := map[string]counts{}
-	for id, l := range a.probes {
+	for id, places := range a.probes {
 		if id.kind != handset || !id.concerns(lane) {
 			continue
 		}
-		c := bySource[id.source]
-		for _, r := range l.last[:l.kept] {
-			switch {
-			case r.sent.Before(from):
-			case r.ok:
-				c.ok++
-			default:
-				c.failed++
+		for _, p := range places {
+			c := bySource[p.source]
+			for _, r := range p.log.last[:p.log.kept] {
+				switch {
+				case r.sent.Before(from):
+				case r.ok:
+					c.ok++
+				default:
+					c.failed++
+				}
 			}
+			bySource[p.source] = c
 		}
-		bySource[id.source] = c
 	}
 	var told []counts
 	for _, c := range bySource {

@@ -92,11 +92,7 @@ func (b *Book) sweepRoutes(now time.Time) {
 	b.version++
 	for id, a := range b.routes {
 		a.clock.forget(now)
-		for p, l := range a.probes {
-			if now.Sub(l.last[0].at) > probesAfter {
-				delete(a.probes, p)
-			}
-		}
+		a.forgetProbes(now)
 		if len(a.keys) == 0 && len(a.clock.links) == 0 && len(a.probes) == 0 && now.Sub(a.clock.own.moved) > forgottenAfter {
 			delete(b.routes, id)
 		}
