@@ -52,6 +52,13 @@ func (m *Metrics) expect(t Task) {
 	}
 }
 
+// forget says that a task is no longer there.
+func (m *Metrics) forget(t Task) {
+	if m != nil {
+		m.stopped.DeleteLabelValues(string(t.Route), t.Way)
+	}
+}
+
 func (m *Metrics) looked(t *task, bad bool, err error) {
 	if m == nil {
 		return

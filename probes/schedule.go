@@ -83,7 +83,6 @@ func NewSchedule(o ScheduleOptions) (*Schedule, error) {
 		}
 		seen[name] = true
 		s.tasks = append(s.tasks, &task{Task: t})
-		o.Metrics.expect(t)
 	}
 	for _, g := range o.Gatherings {
 		if g.Collector == nil || g.Every <= 0 || g.Timeout <= 0 {
@@ -122,6 +121,8 @@ func (s *Schedule) Status() []route.Watch {
 func (s *Schedule) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, t := range s.tasks {
+		s.o.Metrics.expect(t.Task)
+		defer s.o.Metrics.forget(t.Task)
 		running.Go(func() { s.repeat(ctx, t) })
 	}
 	for _, g := range s.o.Gatherings {
@@ -314,7 +315,7 @@ func (s *Schedule) gather(ctx context.Context, g Gathering) {
 		s.out.put(batch)
 		s.o.Metrics.gathered(g, err)
 		if err != nil {
-			s.o.Logger.Warn("not collected in full", "probe", g.Way, "file", g.Name, "err", err)
+			s.o.Logger.Warn("not collected in full", "probe", g.Way+" "+g.Name, "err", err)
 		}
 	}
 }
@@ -377,7 +378,7 @@ func (s *Schedule) send(ctx context.Context) {
 		batch, dropped := s.out.take()
 		if dropped > 0 {
 			s.o.Metrics.drop(dropped)
-			s.o.Logger.Warn("observations of probes dropped: nobody took them for too long", "attempt", dropped)
+			s.o.Logger.Warn("observations of probes dropped", "reason", fmt.Sprintf("nobody took the oldest %d for too long", dropped))
 		}
 		if len(batch) == 0 {
 			continue

@@ -168,6 +168,9 @@ func TestScheduleHonoursPauseAndStop(t *testing.T) {
 		play(t, time.Hour, ScheduleOptions{Tasks: []Task{task10s(p)}, Metrics: metrics}, func(s *Schedule) {
 			time.Sleep(30 * time.Minute)
 			status = s.Status()
+			if got := testutil.ToFloat64(metrics.stopped.WithLabelValues("acme", "smpp")); got != 1 {
+				t.Errorf("got signalbox_probe_stopped %v, want 1", got)
+			}
 		})
 		at := p.times()
 		if len(at) != 2 || at[1].Sub(at[0]) < 5*time.Minute {
@@ -176,8 +179,8 @@ func TestScheduleHonoursPauseAndStop(t *testing.T) {
 		if status[0].Stopped != "the password is wrong" || !status[0].Next.IsZero() || status[0].Last == nil {
 			t.Errorf("got %+v", status[0])
 		}
-		if got := testutil.ToFloat64(metrics.stopped.WithLabelValues("acme", "smpp")); got != 1 {
-			t.Errorf("got signalbox_probe_stopped %v, want 1", got)
+		if got := testutil.CollectAndCount(metrics, "signalbox_probe_stopped"); got != 0 {
+			t.Errorf("after the end: got %d series of signalbox_probe_stopped, want none", got)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -183,7 +184,14 @@ func TestEveryMetricInTheDocsIsExposed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	exposed := string(scrape(t, d)) + exposedByGit(t, d.o)
+	looking, stop := context.WithCancel(t.Context()) // probes have metrics of their own while they look
+	ended := make(chan error, 1)
+	go func() { ended <- d.eyes.run(looking) }()
+	defer func() { stop(); <-ended }()
+	exposed := ""
+	for end := time.Now().Add(5 * time.Second); !strings.Contains(exposed, "signalbox_probe_stopped") && time.Now().Before(end); {
+		exposed = string(scrape(t, d)) + exposedByGit(t, d.o)
+	}
 	for path, text := range documents(t) {
 		for _, name := range metric.FindAllString(text, -1) {
 			if !strings.Contains(exposed, "# TYPE "+name+" ") {

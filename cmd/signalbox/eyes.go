@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,20 +47,29 @@ type eyes struct {
 	ledger  *probes.Ledger
 	metrics *probes.Metrics
 	inbound *inbound.Handler // nil: the settings have no inbound webhooks
-	first   *settings.Settings
-	reload  chan *settings.Settings
+	reload  chan *sight
 
-	mu       sync.Mutex // guards the rest
-	schedule *probes.Schedule
-	far      map[string][]route.Watch // of other vantage points
+	mu  sync.Mutex // guards the rest
+	now *sight     // in force; nil where there are no settings
+	far map[string]farWatches
 }
 
-// vantagesMost is how many other places may tell how their probes stand.
-const vantagesMost = 64
+// farWatches are how the probes of another vantage point stand.
+type farWatches struct {
+	at      time.Time // when it said so
+	watches []route.Watch
+}
+
+// vantagesMost is how many other places may tell how their probes stand, and vantageAge after how long one that tells
+// nothing any more is forgotten.
+const (
+	vantagesMost = 64
+	vantageAge   = time.Hour
+)
 
 // newEyes reads the settings; nil where there are none.
 func newEyes(o eyesOptions, registry prometheus.Registerer) (*eyes, error) {
-	e := &eyes{o: o, box: probes.NewMailbox(), reload: make(chan *settings.Settings, 1), far: map[string][]route.Watch{}}
+	e := &eyes{o: o, box: probes.NewMailbox(), reload: make(chan *sight, 1), far: map[string]farWatches{}}
 	if o.file == "" {
 		return e, nil
 	}
@@ -67,21 +77,20 @@ func newEyes(o eyesOptions, registry prometheus.Registerer) (*eyes, error) {
 	if e.metrics, err = probes.NewMetrics(registry); err != nil {
 		return nil, err
 	}
-	if e.first, err = settings.Load(o.file); err != nil {
-		return nil, wrong("mend the settings of --probes.file", err)
-	}
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
 		return nil, wrong("--data names a folder that can be written", err)
 	}
 	if e.ledger, err = probes.OpenLedger(filepath.Join(o.data, "probes.json")); err != nil {
 		return nil, err
 	}
-	if e.schedule, err = e.build(e.first); err != nil {
+	first, err := e.read()
+	if err == nil {
+		e.inbound, err = e.inboundOf(first.settings, registry)
+	}
+	if err != nil {
 		return nil, wrong("mend the settings of --probes.file", err)
 	}
-	if e.inbound, err = e.inboundOf(e.first, registry); err != nil {
-		return nil, wrong("mend the settings of --probes.file", err)
-	}
+	e.use(first)
 	return e, nil
 }
 
@@ -117,8 +126,8 @@ func (e *eyes) inboundOf(s *settings.Settings, registry prometheus.Registerer) (
 	return inbound.New(o)
 }
 
-// read reads the settings again, and everything that they name. Nothing is changed by it; nil where there are none.
-func (e *eyes) read() (*settings.Settings, error) {
+// read reads the settings, and everything that they name. Nothing is changed by it; nil where there are none.
+func (e *eyes) read() (*sight, error) {
 	if e.o.file == "" {
 		return nil, nil
 	}
@@ -126,12 +135,11 @@ func (e *eyes) read() (*settings.Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = e.build(s) // its probers reach no network until they run
-	return s, err
+	return e.build(s)
 }
 
 // take lets settings that were read come into force.
-func (e *eyes) take(s *settings.Settings) {
+func (e *eyes) take(s *sight) {
 	if s == nil {
 		return
 	}
@@ -152,8 +160,8 @@ func (e *eyes) run(ctx context.Context) error {
 		e.warn()
 		looking, stop := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- e.current().Run(looking) }()
-		var next *settings.Settings
+		go func() { done <- e.current().schedule.Run(looking) }()
+		var next *sight
 		select {
 		case <-ctx.Done():
 		case next = <-e.reload:
@@ -163,30 +171,28 @@ func (e *eyes) run(ctx context.Context) error {
 			return err
 		}
 		if next != nil {
-			if err := e.use(next); err != nil {
-				e.o.logger.Error("settings of probes not loaded", "file", e.o.file, "err", err)
-			}
+			e.use(next)
+			e.o.logger.Info("settings of probes loaded", "file", e.o.file)
 		}
 	}
 	return nil
 }
 
-func (e *eyes) current() *probes.Schedule {
+func (e *eyes) current() *sight {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.schedule
+	return e.now
 }
 
-func (e *eyes) use(s *settings.Settings) error {
-	schedule, err := e.build(s)
-	if err != nil {
-		return err
+// use brings settings into force, which cannot fail any more: whatever could has been done by reading them.
+func (e *eyes) use(s *sight) {
+	e.ledger.SetBudgets(budgetOf(s.settings.Budget), s.budgets)
+	for id, ids := range s.spelt {
+		e.box.Spell(id, ids.Receipt)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.first, e.schedule = s, schedule
-	e.o.logger.Info("settings of probes loaded", "file", e.o.file)
-	return nil
+	e.now = s
 }
 
 // warn names routes that the policy does not have: what is seen of them counts nowhere.
@@ -194,7 +200,7 @@ func (e *eyes) warn() {
 	if e.o.known == nil {
 		return
 	}
-	for id := range e.first.Routes {
+	for id := range e.current().settings.Routes {
 		if !e.o.known(id) {
 			e.o.logger.Warn("probe of a route that the policy does not have", "route", id, "file", e.o.file)
 		}
@@ -205,11 +211,11 @@ func (e *eyes) warn() {
 func (e *eyes) Watches() []route.Watch {
 	var out []route.Watch
 	if s := e.current(); s != nil {
-		out = s.Status()
+		out = s.schedule.Status()
 	}
 	e.mu.Lock()
 	for _, far := range e.far {
-		out = append(out, far...)
+		out = append(out, far.watches...)
 	}
 	e.mu.Unlock()
 	slices.SortStableFunc(out, func(a, b route.Watch) int {
@@ -227,10 +233,12 @@ func (e *eyes) watchesOf(id route.ID) []route.Watch {
 func (e *eyes) PutWatches(vantage string, watches []route.Watch) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(e.far, func(_ string, f farWatches) bool { return now.Sub(f.at) > vantageAge })
 	if _, known := e.far[vantage]; !known && len(e.far) >= vantagesMost {
 		return fmt.Errorf("want at most %d vantage points", vantagesMost)
 	}
-	e.far[vantage] = watches
+	e.far[vantage] = farWatches{now, watches}
 	return nil
 }
 

@@ -15,10 +15,18 @@ import (
 	"signalbox/rules/route"
 )
 
-// build makes the schedule that settings ask for, and tells the ledger their budgets. It reaches no network. Everything that
-// is wrong is told at once.
-func (e *eyes) build(s *settings.Settings) (*probes.Schedule, error) {
-	b := &builder{eyes: e, settings: s, budgets: map[route.ID]probes.Budget{}}
+// sight is what settings ask to look at, ready to come into force.
+type sight struct {
+	settings *settings.Settings
+	schedule *probes.Schedule
+	budgets  map[route.ID]probes.Budget
+	spelt    map[route.ID]smpp.IDs // how each route spells the ids of its receipts
+}
+
+// build makes what settings ask for. It reaches no network, and changes nothing of what is in force. Everything that is wrong
+// is told at once.
+func (e *eyes) build(s *settings.Settings) (*sight, error) {
+	b := &builder{eyes: e, sight: sight{settings: s, budgets: map[route.ID]probes.Budget{}, spelt: map[route.ID]smpp.IDs{}}}
 	ids := make([]route.ID, 0, len(s.Routes))
 	for id := range s.Routes {
 		ids = append(ids, id)
@@ -31,9 +39,10 @@ func (e *eyes) build(s *settings.Settings) (*probes.Schedule, error) {
 	if len(b.wrong) > 0 {
 		return nil, errors.Join(b.wrong...)
 	}
-	e.ledger.SetBudgets(budgetOf(s.Budget), b.budgets)
-	return probes.NewSchedule(probes.ScheduleOptions{
+	var err error
+	b.schedule, err = probes.NewSchedule(probes.ScheduleOptions{
 		Tasks: b.tasks, Gatherings: b.gatherings, Sink: e.o.sink, Vantage: e.o.vantage, Logger: e.o.logger, Metrics: e.metrics})
+	return &b.sight, err
 }
 
 func budgetOf(b settings.Budget) probes.Budget {
@@ -42,11 +51,10 @@ func budgetOf(b settings.Budget) probes.Budget {
 
 // builder gathers what a schedule is made of, and what is wrong.
 type builder struct {
+	sight
 	eyes       *eyes
-	settings   *settings.Settings
 	tasks      []probes.Task
 	gatherings []probes.Gathering
-	budgets    map[route.ID]probes.Budget
 	wrong      []error
 }
 
@@ -89,7 +97,7 @@ func (b *builder) smpp(id route.ID, path string, p *settings.SMPP) *smpp.Link {
 	if b.bad(path, err) {
 		return nil
 	}
-	b.eyes.box.Spell(id, o.IDs.Receipt)
+	b.spelt[id] = o.IDs
 	b.tasks = append(b.tasks, probes.Task{Route: id, Way: "smpp", Every: p.Every.D(), Recheck: p.Recheck.D(), Timeout: 4*timeout + slack, Prober: link})
 	return link
 }

@@ -14,12 +14,14 @@ import (
 
 // formats are the webhooks of providers, with the keys that the settings have for them, and the routes of connectors.
 func (e *eyes) formats() ([]receipts.Format, map[string]route.ID, error) {
-	if e.first == nil {
+	now := e.current()
+	if now == nil {
 		return receipts.All(nil, nil), nil, nil
 	}
+	asked := &now.settings.Receipts
 	keys := map[string]receipts.Keys{}
 	var wrongs []error
-	for name, k := range e.first.Receipts.Keys {
+	for name, k := range asked.Keys {
 		one := receipts.Keys{URL: k.URL, Topics: k.Topics}
 		for i, secret := range k.Secrets {
 			value, err := secret.Read()
@@ -30,7 +32,7 @@ func (e *eyes) formats() ([]receipts.Format, map[string]route.ID, error) {
 		}
 		keys[name] = one
 	}
-	return receipts.All(keys, fetchSmall), e.first.Receipts.Routes, errors.Join(wrongs...)
+	return receipts.All(keys, fetchSmall), asked.Routes, errors.Join(wrongs...)
 }
 
 // Bounds of what a webhook may make us fetch.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"signalbox/probes"
 	"signalbox/probes/smsctest"
 	"signalbox/rules/route"
 )
@@ -205,4 +209,52 @@ func deadAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// Settings that were read and are not used, as when the policy beside them is refused, change nothing: budgets stay, and so
+// does the alarm about a probe that is stopped.
+func TestSettingsThatAreOnlyReadChangeNothing(t *testing.T) {
+	text := func(messages int) string {
+		return fmt.Sprintf("version: 1\nnumbers: {uk: {number: \"447700900001\", network: GB}}\nbudget: {messages: %d}\nroutes: {acme: {http: {url: \"http://127.0.0.1:1/\", message: {numbers: [uk]}}}}\n", messages)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "probes.yml")
+	writeText(t, file, text(1))
+	registry := prometheus.NewRegistry()
+	e, err := newEyes(eyesOptions{file: file, data: dir, logger: slog.New(slog.DiscardHandler), sink: discard}, registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeText(t, file, text(1000))
+	next, err := e.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spend := func() error { return e.ledger.Spend(time.Now(), "acme", route.Price{}) }
+	if err := spend(); err != nil {
+		t.Fatal(err)
+	}
+	if err := spend(); !errors.Is(err, probes.ErrBudget) {
+		t.Errorf("after reading: got %v, want the budget in force", err)
+	}
+	if e.use(next); spend() != nil {
+		t.Error("in force: want the new budget")
+	}
+}
+
+// A vantage point that tells nothing any more makes room.
+func TestVantagePointsThatAreGoneAreForgotten(t *testing.T) {
+	e := &eyes{far: map[string]farWatches{}}
+	for i := range vantagesMost {
+		if err := e.PutWatches(fmt.Sprint("v", i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.PutWatches("one more", nil); err == nil {
+		t.Error("got no error, want one")
+	}
+	e.far["v7"] = farWatches{at: time.Now().Add(-2 * vantageAge)}
+	if err := e.PutWatches("one more", nil); err != nil {
+		t.Error(err)
+	}
 }
