@@ -85,14 +85,14 @@ func (l *Link) Probe(ctx context.Context) (probes.Look, error) {
 	}
 	if s == nil {
 		if s = l.bind(ctx, log); s == nil {
-			return log.Look(), ctx.Err()
+			return log.Look(), probes.Canceled(ctx)
 		}
 	} else {
 		log.OK("bind", time.Now(), 0, "the session is "+age(s)+" old")
 	}
 	l.enquire(ctx, log, s)
 	l.hint(log)
-	return log.Look(), ctx.Err()
+	return log.Look(), probes.Canceled(ctx)
 }
 
 func age(s *Session) string { return time.Since(s.began).Round(time.Second).String() }
@@ -105,7 +105,7 @@ func (l *Link) bind(ctx context.Context, log *probes.Log) *Session {
 		log.Note(string(PhaseTCP), 0, "", err.Error())
 		return nil
 	}
-	if ctx.Err() == context.Canceled {
+	if probes.Canceled(ctx) != nil {
 		if s != nil {
 			s.Close()
 		}
@@ -182,7 +182,7 @@ func (l *Link) enquire(ctx context.Context, log *probes.Log, s *Session) {
 	switch {
 	case err == nil:
 		log.OK("enquire", now, rtt, "answered")
-	case ctx.Err() == context.Canceled:
+	case probes.Canceled(ctx) != nil:
 	case errors.Is(err, context.DeadlineExceeded):
 		log.Failed("enquire", now, now.Sub(start), "timeout", fmt.Sprintf("no answer in %s", l.o.EnquireTimeout))
 		l.drop(s)

@@ -303,6 +303,16 @@ func TestLinkLooksNoFurtherWhenItIsCanceled(t *testing.T) {
 	}
 }
 
+// A look whose own time is up has seen something: that the peer did not answer is the route's failure, and no reason to say
+// that nothing could be looked at.
+func TestLinkThatRunsOutOfTimeHasSeenSomething(t *testing.T) {
+	l := linkTo(t, smsc(t, healthy(func(b *smsctest.Behaviour) { b.IgnoreEnquire = true })), func(o *LinkOptions) { o.EnquireTimeout = patience })
+	got, err := l.Probe(within(t, brief))
+	if err != nil || told(got) != "tcp, bind, enquire! timeout" {
+		t.Errorf("got %s, %v", told(got), err)
+	}
+}
+
 // descriptors are the open files of the process.
 func descriptors(t testing.TB) int {
 	t.Helper()
