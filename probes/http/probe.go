@@ -153,15 +153,15 @@ func (p *Prober) Probe(ctx context.Context) (probes.Look, error) {
 		if message, err = p.errand.Write(time.Now()); err != nil {
 			return probes.Look{}, err
 		}
-		over := p.o.Errand.Returns.Sending(p.o.Route)
-		defer over()
 	}
 	log := probes.Begin(p.o.Route, message.Number.Network, "http", time.Now())
 	if p.errand != nil {
 		p.errand.Overdue(log)
 	}
+	over := p.sending()
 	sent := time.Now()
 	a, err := p.ask(ctx, log, message)
+	over()
 	switch {
 	case probes.Canceled(ctx) != nil:
 		return log.Look(), ctx.Err()
@@ -181,6 +181,14 @@ func causeOf(err error) string {
 		return "tls"
 	}
 	return probes.Cause(err)
+}
+
+// sending says that a message is about to be handed over, where one is.
+func (p *Prober) sending() (over func()) {
+	if p.errand == nil {
+		return func() {}
+	}
+	return p.o.Errand.Returns.Sending(p.o.Route)
 }
 
 // saidOf says why there was no answer, without the URL, which may hold a secret.

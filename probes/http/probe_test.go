@@ -230,6 +230,35 @@ func TestProbeSendsAndWaitsForWhatComesBack(t *testing.T) {
 	}
 }
 
+// While a receipt is waited for, nobody else's are kept for it: only those that overtake the answer are.
+func TestProbeIsNotSendingWhileItWaits(t *testing.T) {
+	box := probes.NewMailbox()
+	p := prober(t, Options{URL: serve(t, answering(200, `{"id":"p-1"}`)), MessageID: "$.id", Errand: &probes.ErrandOptions{Numbers: []probes.Number{phone}, Text: "{token}", Returns: &counting{Mailbox: box},
+		Spend: func(time.Time, route.Network) error { return nil }, ReceiptTimeout: brief}})
+	if got := told(look(t, p)); got != "http, submit, receipt! missing" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// counting fails a wait that begins before the submit is over.
+type counting struct {
+	*probes.Mailbox
+	sending int
+}
+
+func (c *counting) Sending(r route.ID) func() {
+	c.sending++
+	over := c.Mailbox.Sending(r)
+	return func() { c.sending--; over() }
+}
+
+func (c *counting) Receipt(ctx context.Context, r route.ID, id string) (probes.Return, error) {
+	if c.sending != 0 {
+		return probes.Return{}, errors.New("it is sending still")
+	}
+	return c.Mailbox.Receipt(ctx, r, id)
+}
+
 func TestProbeSendsNothingBeyondItsBudget(t *testing.T) {
 	p := prober(t, Options{URL: serve(t, func(nethttp.ResponseWriter, *nethttp.Request) { t.Error("it was sent") }), Errand: &probes.ErrandOptions{
 		Numbers: []probes.Number{phone}, Text: "{token}", Returns: probes.NewMailbox(), Spend: func(time.Time, route.Network) error { return probes.ErrBudget }}})
