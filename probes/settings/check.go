@@ -82,6 +82,9 @@ func (s *Settings) checkRoute(d *decoder, path string, r *Route) {
 	}
 	if r.HTTP != nil {
 		s.checkHTTP(d, path+".http", r.HTTP)
+		if r.Message != nil && r.HTTP.Message != nil {
+			d.at(path+".http.message", "want one of message and http.message: a route has one budget")
+		}
 	}
 }
 

@@ -88,6 +88,7 @@ func TestParseTellsEveryMistake(t *testing.T) {
 		"no URL":                      {"https://api.example.net/balance", "api.example.net", `routes.nova.http.url: want a URL that begins with http:// or https://, got "api.example.net"`},
 		"a format nobody knows":       {"keys: {twilio:", "keys: {twillio:", `receipts.keys.twillio: want one of aws, infobip, jasmin, kannel, messagebird, plivo, sinch, telnyx, twilio, vonage, got "twillio" (did you mean "twilio"?)`},
 		"an inbound for everybody":    {"secret: {env: PHONES}, ", "", "inbound.phones: want secret"},
+		"messages by two ways":        {"    message: {numbers: [uk-1, uk-2]", "    http: {url: \"http://x/\", message: {numbers: [uk-1], price: 0.03 EUR}}\n    message: {numbers: [uk-1, uk-2]", "routes.acme.http.message: want one of message and http.message: a route has one budget"},
 		"another version":             {"version: 1", "version: 2", "probes.yml:2:10: version: want 1, got 2"},
 		"a key twice":                 {"  uk-2:", "  uk-1:", "numbers.uk-1: want each key once"},
 		"an alias":                    {"network: GB", "network: *x", "want YAML"},
