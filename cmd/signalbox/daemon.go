@@ -98,7 +98,7 @@ func (d *daemon) open() (err error) {
 	if d.control, err = controller.New(controls); err != nil {
 		return err
 	}
-	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known}, registry); err != nil {
+	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known, suggest: d.suggest}, registry); err != nil {
 		return err
 	}
 	d.reloader = reloader{d.control, d.eyes, o.logger}
@@ -137,12 +137,11 @@ func newRegistry() *prometheus.Registry {
 
 // handler wires what comes in, what goes out and what is asked.
 func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (http.Handler, error) {
-	suggest := func(id route.ID) route.ID { return route.ID(policy.Nearest(string(id), d.control.RouteIDs())) }
 	joiner, err := ingest.NewJoiner(ingest.JoinerOptions{})
 	if err != nil {
 		return nil, err
 	}
-	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: suggest, Class: d.class, Registerer: registry})
+	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: d.suggest, Class: d.class, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +155,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, wrong("mend the settings of --probes.file", err)
 	}
-	hooks, err := receipts.New(receipts.Options{Take: take, Formats: formats, Routes: connectors, Known: d.control.Known, Suggest: suggest, Registerer: registry})
+	hooks, err := receipts.New(receipts.Options{Take: take, Formats: formats, Routes: connectors, Known: d.control.Known, Suggest: d.suggest, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +163,11 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
+}
+
+// suggest is the route that was probably meant; "" where none is near.
+func (d *daemon) suggest(id route.ID) route.ID {
+	return route.ID(policy.Nearest(string(id), d.control.RouteIDs()))
 }
 
 // class says whether a lane serves a class, and which one was probably meant where none does.

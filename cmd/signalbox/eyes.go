@@ -32,7 +32,8 @@ type eyesOptions struct {
 	vantage string // "" is the controller's own machine
 	logger  *slog.Logger
 	sink    func(ctx context.Context, batch []route.Observation) error
-	known   func(route.ID) bool // whether the policy has a route; nil: nobody knows
+	known   func(route.ID) bool     // whether the policy has a route; nil: nobody knows
+	suggest func(route.ID) route.ID // the route that was probably meant, "" where none is near; nil: nobody knows
 }
 
 func addProbes(c *cobra.Command, file *string) {
@@ -197,12 +198,16 @@ func (e *eyes) use(s *sight) {
 
 // warn names routes that the policy does not have: what is seen of them counts nowhere.
 func (e *eyes) warn() {
-	if e.o.known == nil {
+	if e.o.known == nil || e.o.suggest == nil {
 		return
 	}
 	for id := range e.current().settings.Routes {
 		if !e.o.known(id) {
-			e.o.logger.Warn("probe of a route that the policy does not have", "route", id, "file", e.o.file)
+			reason := "what is seen of it counts nowhere"
+			if near := e.o.suggest(id); near != "" {
+				reason += fmt.Sprintf("; did you mean %q?", near)
+			}
+			e.o.logger.Warn("probe of a route that the policy does not have", "route", id, "file", e.o.file, "reason", reason)
 		}
 	}
 }
