@@ -170,21 +170,18 @@ func (w *waiting) give(r Return) bool {
 	return true
 }
 
-// Take looks for receipts of the probes' own messages, gives them to whom they belong, and returns the other observations
-// in the same slice: those of the senders' traffic.
-func (m *Mailbox) Take(observations []route.Observation) []route.Observation {
+// Own reports whether an observation is a receipt of a probe's own message, which it gives to whom it belongs. All others
+// are of the senders' traffic. It keeps nothing of the observation.
+func (m *Mailbox) Own(o *route.Observation) bool {
+	if o.Kind != route.KindReceipt {
+		return false
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.receipts) == 0 && len(m.sending) == 0 {
-		return observations
+		return false
 	}
-	rest := observations[:0]
-	for i := range observations {
-		if o := &observations[i]; o.Kind != route.KindReceipt || !m.receipt(letter{o.Route, o.Message}, Return{At: m.now(), Status: o.Status, Code: o.Code}) {
-			rest = append(rest, *o)
-		}
-	}
-	return rest
+	return m.receipt(letter{o.Route, o.Message}, Return{At: m.now(), Status: o.Status, Code: o.Code})
 }
 
 // Arrived tells of a receipt that came to a probe's own session, and reports whether somebody waits for it.
@@ -219,6 +216,7 @@ func (m *Mailbox) keepEarly(e earlyReceipt) {
 	for len(m.early) > 0 && (len(m.early) >= earlyKept || m.now().Sub(m.early[0].At) > earlyAge) {
 		m.early = m.early[1:]
 	}
+	e.id = strings.Clone(e.id) // it may be a part of a buffer that is used again
 	m.early = append(m.early, e)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,11 @@ import (
 
 	"signalbox/rules/route"
 )
+
+// takeAll gives a Mailbox what came, and returns what is not its own.
+func takeAll(m *Mailbox, all []route.Observation) []route.Observation {
+	return slices.DeleteFunc(all, func(o route.Observation) bool { return m.Own(&o) })
+}
 
 func receiptOf(id string, s route.Status) route.Observation {
 	return route.Observation{Kind: route.KindReceipt, Route: "acme", Message: id, Status: s, Time: time.Now()}
@@ -31,7 +37,7 @@ func TestMailboxTakesTheReceiptsOfProbesOnly(t *testing.T) {
 		synctest.Wait()
 		other := receiptOf("p-1", route.StatusDelivered)
 		other.Route = "bolt"
-		rest := m.Take([]route.Observation{
+		rest := takeAll(m, []route.Observation{
 			receiptOf("m-1", route.StatusDelivered),
 			receiptOf("p-1", route.StatusEnroute), // not final
 			other,
@@ -59,12 +65,12 @@ func TestMailboxTakesTheReceiptsOfProbesOnly(t *testing.T) {
 func TestMailboxFindsReceiptsThatCameEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMailbox()
-		m.Take([]route.Observation{receiptOf("p-0", route.StatusDelivered)}) // nobody submits
+		takeAll(m, []route.Observation{receiptOf("p-0", route.StatusDelivered)}) // nobody submits
 		over := m.Sending("acme")
-		if rest := m.Take([]route.Observation{receiptOf("p-1", route.StatusDelivered)}); len(rest) != 1 {
+		if rest := takeAll(m, []route.Observation{receiptOf("p-1", route.StatusDelivered)}); len(rest) != 1 {
 			t.Error("what may be anybody's must go on too")
 		}
-		m.Take([]route.Observation{receiptOf("p-2", route.StatusDelivered)})
+		takeAll(m, []route.Observation{receiptOf("p-2", route.StatusDelivered)})
 		over()
 		over() // twice does no harm
 		if r, err := m.Receipt(t.Context(), "acme", "p-1"); err != nil || r.Status != route.StatusDelivered {
@@ -92,7 +98,7 @@ func TestMailboxRemembersWhatCameTooLate(t *testing.T) {
 		if _, came := m.Overdue("acme", "p-1"); came {
 			t.Error("nothing has come yet")
 		}
-		if rest := m.Take([]route.Observation{receiptOf("p-1", route.StatusDelivered)}); len(rest) != 0 {
+		if rest := takeAll(m, []route.Observation{receiptOf("p-1", route.StatusDelivered)}); len(rest) != 0 {
 			t.Error("it is the probe's still")
 		}
 		if r, came := m.Overdue("acme", "p-1"); !came || r.Status != route.StatusDelivered {
@@ -153,7 +159,7 @@ func TestMailboxIsBounded(t *testing.T) {
 	over := m.Sending("acme")
 	defer over()
 	for i := range 2 * earlyKept {
-		m.Take([]route.Observation{receiptOf(fmt.Sprint("e", i), route.StatusDelivered)})
+		takeAll(m, []route.Observation{receiptOf(fmt.Sprint("e", i), route.StatusDelivered)})
 	}
 	if len(m.receipts) > waitsMost || len(m.tokens) > waitsMost || len(m.early) > earlyKept || m.Stats().Full != 10 {
 		t.Errorf("got %d receipts, %d tokens, %d early ones; %+v", len(m.receipts), len(m.tokens), len(m.early), m.Stats())

@@ -53,7 +53,7 @@ type daemon struct {
 	control  *controller.Controller
 	recorder *recording.Recorder // nil: nothing is recorded
 	eyes     *eyes
-	reloader reloader
+	reloader *reloader
 	listener net.Listener
 	server   *http.Server
 }
@@ -101,7 +101,7 @@ func (d *daemon) open() (err error) {
 	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known, suggest: d.suggest}, registry); err != nil {
 		return err
 	}
-	d.reloader = reloader{d.control, d.eyes, o.logger}
+	d.reloader = &reloader{control: d.control, eyes: d.eyes, logger: o.logger}
 	handler, err := d.handler(model, registry)
 	if err != nil {
 		return err
@@ -141,24 +141,22 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: d.suggest, Class: d.class, Registerer: registry})
+	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: d.suggest, Class: d.class, Own: d.eyes.box.Own, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
 	take := func(ctx context.Context, batch []route.Observation) error {
-		if batch = d.eyes.box.Take(batch); len(batch) == 0 {
-			return nil // they were all of probes
+		// The probes' own go first: a full queue must not keep them from those who wait.
+		if batch = slices.DeleteFunc(batch, func(o route.Observation) bool { return d.eyes.box.Own(&o) }); len(batch) == 0 {
+			return nil
 		}
 		return events.Take(ctx, batch)
 	}
-	formats, connectors, err := d.eyes.formats()
-	if err != nil {
-		return nil, wrong("mend the settings of --probes.file", err)
-	}
-	hooks, err := receipts.New(receipts.Options{Take: take, Formats: formats, Routes: connectors, Known: d.control.Known, Suggest: d.suggest, Registerer: registry})
+	hooks, err := receipts.New(receipts.Options{Take: take, Known: d.control.Known, Suggest: d.suggest, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
+	d.eyes.serve(hooks)
 	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),

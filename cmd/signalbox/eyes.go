@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -21,6 +20,7 @@ import (
 
 	"signalbox/probes"
 	"signalbox/probes/inbound"
+	"signalbox/probes/receipts"
 	"signalbox/probes/settings"
 	"signalbox/rules/route"
 )
@@ -47,7 +47,8 @@ type eyes struct {
 	box     *probes.Mailbox
 	ledger  *probes.Ledger
 	metrics *probes.Metrics
-	inbound *inbound.Handler // nil: the settings have no inbound webhooks
+	hooks   *receipts.Handler // nil: nobody serves /receipts, as at a vantage point
+	inbound *inbound.Handler  // nil: nobody serves /inbound
 	reload  chan *sight
 
 	mu  sync.Mutex // guards the rest
@@ -84,47 +85,34 @@ func newEyes(o eyesOptions, registry prometheus.Registerer) (*eyes, error) {
 	if e.ledger, err = probes.OpenLedger(filepath.Join(o.data, "probes.json")); err != nil {
 		return nil, err
 	}
-	first, err := e.read()
-	if err == nil {
-		e.inbound, err = e.inboundOf(first.settings, registry)
+	if o.vantage == "" {
+		if e.inbound, err = inbound.New(inbound.Options{Message: e.box.Message, Registerer: registry}); err != nil {
+			return nil, err
+		}
 	}
+	first, err := e.read()
 	if err != nil {
 		return nil, wrong("mend the settings of --probes.file", err)
 	}
+	e.listen(first)
 	e.use(first)
 	return e, nil
 }
 
-// inboundHandler is what serves /inbound/{name}; nil where the settings have none.
+// serve lets the settings say by which keys providers' webhooks are taken. It is called before run.
+func (e *eyes) serve(hooks *receipts.Handler) {
+	e.hooks = hooks
+	if now := e.current(); now != nil {
+		e.listen(now)
+	}
+}
+
+// inboundHandler is what serves /inbound/{name}; nil where there are no settings.
 func (e *eyes) inboundHandler() http.Handler {
 	if e.inbound == nil {
 		return nil
 	}
 	return e.inbound
-}
-
-func (e *eyes) inboundOf(s *settings.Settings, registry prometheus.Registerer) (*inbound.Handler, error) {
-	if len(s.Inbound) == 0 {
-		return nil, nil
-	}
-	o := inbound.Options{Message: e.box.Message, Registerer: registry}
-	var wrongs []error
-	for name, in := range s.Inbound {
-		secret, err := in.Secret.Read()
-		if err != nil {
-			wrongs = append(wrongs, fmt.Errorf("inbound.%s.secret: %w", name, err))
-		}
-		o.Formats = append(o.Formats, inbound.Format{Name: name, Secret: secret, From: in.From, To: in.To, Text: in.Text})
-	}
-	if len(wrongs) > 0 {
-		return nil, errors.Join(wrongs...)
-	}
-	test := map[string]bool{}
-	for _, n := range s.Numbers {
-		test[n.Number] = true
-	}
-	o.Test = func(digits string) bool { return test[digits] }
-	return inbound.New(o)
 }
 
 // read reads the settings, and everything that they name. Nothing is changed by it; nil where there are none.
@@ -139,11 +127,13 @@ func (e *eyes) read() (*sight, error) {
 	return e.build(s)
 }
 
-// take lets settings that were read come into force.
+// take lets settings that were read come into force: webhooks at once, so that a key that was taken back opens nothing from
+// now on, and probes as soon as those that look now have said goodbye. It is called by one goroutine at a time.
 func (e *eyes) take(s *sight) {
 	if s == nil {
 		return
 	}
+	e.listen(s)
 	select {
 	case <-e.reload: // an older one that nobody has taken yet
 	default:
@@ -185,7 +175,18 @@ func (e *eyes) current() *sight {
 	return e.now
 }
 
-// use brings settings into force, which cannot fail any more: whatever could has been done by reading them.
+// listen brings the settings of webhooks into force, which cannot fail any more. A call that is under way goes on by the
+// keys that it began with.
+func (e *eyes) listen(s *sight) {
+	if e.hooks != nil {
+		e.hooks.Use(s.receipts)
+	}
+	if e.inbound != nil {
+		e.inbound.Use(s.inbound)
+	}
+}
+
+// use brings the probes of settings into force, which cannot fail any more: whatever could has been done by reading them.
 func (e *eyes) use(s *sight) {
 	e.ledger.SetBudgets(budgetOf(s.settings.Budget), s.budgets)
 	for id, ids := range s.spelt {

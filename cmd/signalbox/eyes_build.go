@@ -9,7 +9,9 @@ import (
 	"signalbox/probes"
 	gateways "signalbox/probes/gateway"
 	httpprobe "signalbox/probes/http"
+	"signalbox/probes/inbound"
 	"signalbox/probes/promql"
+	"signalbox/probes/receipts"
 	"signalbox/probes/settings"
 	"signalbox/probes/smpp"
 	"signalbox/rules/route"
@@ -21,6 +23,8 @@ type sight struct {
 	schedule *probes.Schedule
 	budgets  map[route.ID]probes.Budget
 	spelt    map[route.ID]smpp.IDs // how each route spells the ids of its receipts
+	receipts *receipts.Set         // nil at a vantage point, which has no webhooks
+	inbound  *inbound.Set          // likewise
 }
 
 // build makes what settings ask for. It reaches no network, and changes nothing of what is in force. Everything that is wrong
@@ -36,6 +40,9 @@ func (e *eyes) build(s *settings.Settings) (*sight, error) {
 		b.route(id, s.Routes[id])
 	}
 	b.collectors(s.Collectors)
+	if e.o.vantage == "" {
+		b.webhooks(s)
+	}
 	if len(b.wrong) > 0 {
 		return nil, errors.Join(b.wrong...)
 	}

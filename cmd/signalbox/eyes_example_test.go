@@ -32,8 +32,8 @@ func TestTheExampleOfSettingsLoads(t *testing.T) {
 			t.Errorf("no probe %s: got %v", want, ways)
 		}
 	}
-	if formats, routes, err := e.formats(); err != nil || len(formats) != 10 || routes["smppcc-1"] != "acme-uk" {
-		t.Errorf("webhooks: got %d formats, %v, %v", len(formats), routes, err)
+	if now := e.current(); now.receipts == nil || now.inbound == nil || now.settings.Receipts.Routes["smppcc-1"] != "acme-uk" {
+		t.Errorf("webhooks: got %+v", now)
 	}
 }
 

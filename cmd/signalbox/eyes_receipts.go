@@ -2,37 +2,49 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
+	"signalbox/probes/inbound"
 	"signalbox/probes/receipts"
-	"signalbox/rules/route"
+	"signalbox/probes/settings"
 )
 
-// formats are the webhooks of providers, with the keys that the settings have for them, and the routes of connectors.
-func (e *eyes) formats() ([]receipts.Format, map[string]route.ID, error) {
-	now := e.current()
-	if now == nil {
-		return receipts.All(nil, nil), nil, nil
-	}
-	asked := &now.settings.Receipts
+// webhooks are those of providers, with the keys that the settings have for them, and those of test phones.
+func (b *builder) webhooks(s *settings.Settings) {
 	keys := map[string]receipts.Keys{}
-	var wrongs []error
-	for name, k := range asked.Keys {
+	for _, name := range slices.Sorted(maps.Keys(s.Receipts.Keys)) {
+		k := s.Receipts.Keys[name]
 		one := receipts.Keys{URL: k.URL, Topics: k.Topics}
 		for i, secret := range k.Secrets {
 			value, err := secret.Read()
-			if err != nil {
-				wrongs = append(wrongs, fmt.Errorf("receipts.keys.%s.secrets[%d]: %w", name, i, err))
-			}
+			b.bad(fmt.Sprintf("receipts.keys.%s.secrets[%d]", name, i), err)
 			one.Secrets = append(one.Secrets, value)
 		}
 		keys[name] = one
 	}
-	return receipts.All(keys, fetchSmall), asked.Routes, errors.Join(wrongs...)
+	var err error
+	b.receipts, err = receipts.NewSet(receipts.All(keys, fetchSmall), s.Receipts.Routes)
+	b.bad("receipts", err)
+
+	var formats []inbound.Format
+	for _, name := range slices.Sorted(maps.Keys(s.Inbound)) {
+		in := s.Inbound[name]
+		secret, err := in.Secret.Read()
+		if !b.bad("inbound."+name+".secret", err) {
+			formats = append(formats, inbound.Format{Name: name, Secret: secret, From: in.From, To: in.To, Text: in.Text})
+		}
+	}
+	test := map[string]bool{}
+	for _, n := range s.Numbers {
+		test[n.Number] = true
+	}
+	b.inbound, err = inbound.NewSet(formats, func(digits string) bool { return test[digits] })
+	b.bad("inbound", err)
 }
 
 // Bounds of what a webhook may make us fetch.

@@ -55,6 +55,13 @@ func startCarrier(t *testing.T, o smsctest.Options) *smsctest.Server {
 // startSeeing runs a daemon with a policy and settings of probes, and returns its URL.
 func startSeeing(t *testing.T, policy, settings string) (url string) {
 	t.Helper()
+	url, _ = startSeeingBy(t, policy, settings)
+	return url
+}
+
+// startSeeingBy is startSeeing, and returns the file of the settings too.
+func startSeeingBy(t *testing.T, policy, settings string) (url, file string) {
+	t.Helper()
 	dir := t.TempDir()
 	o := daemonOptions{policy: filepath.Join(dir, "policy.yml"), data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: slog.New(slog.DiscardHandler)}
 	writeText(t, o.policy, policy)
@@ -75,7 +82,7 @@ func startSeeing(t *testing.T, policy, settings string) (url string) {
 			t.Error(err)
 		}
 	})
-	return "http://" + d.address()
+	return "http://" + d.address(), o.probes
 }
 
 func writeText(t *testing.T, path, text string) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"signalbox/controller"
 	"signalbox/rules/decide"
@@ -14,10 +15,14 @@ type reloader struct {
 	control *controller.Controller
 	eyes    *eyes
 	logger  *slog.Logger
+
+	one sync.Mutex // held for the time of a reload, so that what was read last is what is in force
 }
 
 // Reload leaves what is in force where it returns an error, of which it has told the log.
-func (r reloader) Reload(ctx context.Context) error {
+func (r *reloader) Reload(ctx context.Context) error {
+	r.one.Lock()
+	defer r.one.Unlock()
 	s, err := r.eyes.read()
 	if err != nil {
 		r.logger.Error("settings of probes refused", "file", r.eyes.o.file, "err", err)

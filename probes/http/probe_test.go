@@ -188,11 +188,11 @@ func TestProbeSendsAndWaitsForWhatComesBack(t *testing.T) {
 		pause  bool
 	}{
 		"delivered and seen": {201, `{"messages":[{"id":"p-1"}]}`, func(m *probes.Mailbox, text string) {
-			m.Take([]route.Observation{{Kind: route.KindReceipt, Route: "nova", Message: "p-1", Status: route.StatusDelivered}})
+			m.Own(&route.Observation{Kind: route.KindReceipt, Route: "nova", Message: "p-1", Status: route.StatusDelivered})
 			m.Message("Probe", text, time.Now())
 		}, "http, submit, receipt, handset", false},
 		"a forged receipt": {201, `{"messages":[{"id":"p-1"}]}`, func(m *probes.Mailbox, _ string) {
-			m.Take([]route.Observation{{Kind: route.KindReceipt, Route: "nova", Message: "p-1", Status: route.StatusDelivered}})
+			m.Own(&route.Observation{Kind: route.KindReceipt, Route: "nova", Message: "p-1", Status: route.StatusDelivered})
 		}, "http, submit, receipt, handset! missing", false},
 		"nothing comes back":      {201, `{"messages":[{"id":"p-1"}]}`, nil, "http, submit, receipt! missing, handset! missing", false},
 		"no id":                   {201, `{"messages":[]}`, nil, "http, submit! body", false},

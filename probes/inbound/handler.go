@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,19 +38,37 @@ type Format struct {
 
 // Options are what a Handler works with.
 type Options struct {
-	Formats []Format
+	Set *Set // that it begins with; nil: one without webhooks
 	// Message tells of a message, and reports whether a probe waits for it.
-	Message func(from, text string, at time.Time) bool
-	// Test reports whether a number, as digits, is a test number; messages to others are not looked at. Nil: every one is.
-	Test       func(digits string) bool
+	Message    func(from, text string, at time.Time) bool
 	Registerer prometheus.Registerer // nil: metrics are not registered
 }
 
 // Handler serves /inbound/{name}.
 type Handler struct {
-	o       Options
+	o     Options
+	calls *prometheus.CounterVec
+	set   atomic.Pointer[Set]
+}
+
+// Set is by what a Handler reads calls. It does not change.
+type Set struct {
 	formats map[string]*reader
-	calls   *prometheus.CounterVec
+	test    func(digits string) bool
+}
+
+// NewSet checks formats, each of which has a name of its own. test reports whether a number, as digits, is a test number:
+// messages to others are not looked at; nil: every one is.
+func NewSet(formats []Format, test func(digits string) bool) (*Set, error) {
+	s := &Set{formats: make(map[string]*reader, len(formats)), test: test}
+	for _, f := range formats {
+		r, err := newReader(f)
+		if err != nil {
+			return nil, fmt.Errorf("inbound %s: %w", f.Name, err)
+		}
+		s.formats[f.Name] = r
+	}
+	return s, nil
 }
 
 // reader is a Format, read.
@@ -72,15 +91,8 @@ func New(o Options) (*Handler, error) {
 	if o.Message == nil {
 		return nil, errors.New("inbound options: want Message")
 	}
-	h := &Handler{o: o, formats: map[string]*reader{}, calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+	h := &Handler{o: o, calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "signalbox_inbound_messages_total", Help: "Calls that tell of messages to test numbers, by what became of them."}, []string{"outcome"})}
-	for _, f := range o.Formats {
-		r, err := newReader(f)
-		if err != nil {
-			return nil, fmt.Errorf("inbound %s: %w", f.Name, err)
-		}
-		h.formats[f.Name] = r
-	}
 	for _, outcome := range [...]string{awaited, stranger, forbidden, malformed} {
 		h.calls.WithLabelValues(outcome)
 	}
@@ -89,8 +101,15 @@ func New(o Options) (*Handler, error) {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
+	if o.Set == nil {
+		o.Set = &Set{}
+	}
+	h.set.Store(o.Set)
 	return h, nil
 }
+
+// Use lets calls that begin from now on be read by another set.
+func (h *Handler) Use(s *Set) { h.set.Store(s) }
 
 func newReader(f Format) (*reader, error) {
 	if f.Name == "" || f.Secret == "" || f.From == "" || f.Text == "" {
@@ -131,19 +150,20 @@ func first(p *jsonpath.Path, body any) string {
 
 // ServeHTTP takes one message. What is nobody's is answered like what is a probe's, so that a provider does not repeat it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := h.formats[path.Base(r.URL.Path)]
+	set := h.set.Load()
+	f := set.formats[path.Base(r.URL.Path)]
 	if f == nil {
 		http.Error(w, "no such inbound webhook", http.StatusNotFound)
 		return
 	}
-	outcome, status, detail := h.serve(w, r, f)
+	outcome, status, detail := h.serve(w, r, set, f)
 	h.calls.WithLabelValues(outcome).Inc()
 	if status != http.StatusOK {
 		http.Error(w, detail, status)
 	}
 }
 
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f *reader) (outcome string, status int, detail string) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, set *Set, f *reader) (outcome string, status int, detail string) {
 	if !f.allowed(r) {
 		return forbidden, http.StatusForbidden, "want the secret as a bearer token or as key= in the query"
 	}
@@ -159,7 +179,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f *reader) (outc
 	switch {
 	case text == "":
 		return malformed, http.StatusBadRequest, fmt.Sprintf("text: want it at %s, got nothing", f.Text)
-	case f.To != "" && h.o.Test != nil && !h.o.Test(digits(to)):
+	case f.To != "" && set.test != nil && !set.test(digits(to)):
 		return stranger, http.StatusOK, ""
 	case h.o.Message(from, text, time.Now()):
 		return awaited, http.StatusOK, ""

@@ -17,7 +17,11 @@ func handler(t testing.TB, f Format) (*Handler, *[]got) {
 	t.Helper()
 	f.Name, f.Secret = "phones", "s3cret"
 	var told []got
-	h, err := New(Options{Formats: []Format{f}, Test: func(d string) bool { return d == "447700900001" }, Message: func(from, text string, _ time.Time) bool {
+	set, err := NewSet([]Format{f}, func(d string) bool { return d == "447700900001" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Options{Set: set, Message: func(from, text string, _ time.Time) bool {
 		told = append(told, got{from, text})
 		return strings.Contains(text, "TOKEN")
 	}})
@@ -95,12 +99,11 @@ func TestUnknownWebhooksAreNotThere(t *testing.T) {
 }
 
 func TestFormatsThatCannotWork(t *testing.T) {
-	message := func(string, string, time.Time) bool { return false }
 	for want, f := range map[string]Format{
 		"want a name, a secret": {Name: "x", From: "a", Text: "b"},
 		"text: want a JSONPath": {Name: "x", Secret: "s", From: "a", Text: "$["},
 	} {
-		if _, err := New(Options{Formats: []Format{f}, Message: message}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewSet([]Format{f}, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,7 +30,7 @@ type Options struct {
 	// be kept. An error means that they cannot be taken now: the provider is answered 503 and will call again.
 	Take func(ctx context.Context, observations []route.Observation) error
 
-	Formats []Format            // default: all that the package has
+	Formats []Format            // that it begins with; default: all that the package has, without keys
 	Routes  map[string]route.ID // routes by the provider's connector or SMSC id; an id that is absent is the route's own
 
 	Known   func(route.ID) bool     // whether the policy has the route; nil: every one
@@ -44,8 +45,8 @@ type Options struct {
 // Handler serves /receipts/{format}.
 type Handler struct {
 	o       Options
-	formats map[string]Format
 	metrics *metrics
+	set     atomic.Pointer[Set]
 }
 
 // New returns a handler.
@@ -65,32 +66,33 @@ func New(o Options) (*Handler, error) {
 	if o.Formats == nil {
 		o.Formats = All(nil, nil)
 	}
-	h := &Handler{o: o, formats: make(map[string]Format)}
-	for _, f := range o.Formats {
-		if _, twice := h.formats[f.Name]; twice || f.Name == "" || f.Read == nil {
-			return nil, fmt.Errorf("receipts options: want formats with a reader and a name of their own, got %q", f.Name)
-		}
-		h.formats[f.Name] = f
-	}
-	m, err := newMetrics(o.Registerer, h.formats)
+	set, err := NewSet(o.Formats, o.Routes)
 	if err != nil {
+		return nil, fmt.Errorf("receipts options: %w", err)
+	}
+	h := &Handler{o: o}
+	if h.metrics, err = newMetrics(o.Registerer, set.formats); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	h.metrics = m
+	h.set.Store(set)
 	return h, nil
 }
+
+// Use lets calls that begin from now on be read by another set. One that is under way is read to its end by the set that it
+// began with, so that no call falls between the two.
+func (h *Handler) Use(s *Set) { h.set.Store(s) }
 
 // ServeHTTP reads a call in the format that the last part of the path names. Receipts that came before are taken with
 // 200 like new ones.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name := path.Base(r.URL.Path)
-	f, ok := h.formats[name]
+	name, set := path.Base(r.URL.Path), h.set.Load()
+	f, ok := set.formats[name]
 	if !ok {
-		known := strings.Join(slices.Sorted(maps.Keys(h.formats)), ", ")
+		known := strings.Join(slices.Sorted(maps.Keys(set.formats)), ", ")
 		writeProblem(w, http.StatusNotFound, fmt.Sprintf("format: want %s, got %q", known, short(name)))
 		return
 	}
-	outcome, status, detail := h.serve(w, r, f)
+	outcome, status, detail := h.serve(w, r, set, f)
 	h.metrics.calls.WithLabelValues(f.Name, outcome).Inc()
 	if outcome != outcomeTaken {
 		writeProblem(w, status, detail)
@@ -101,13 +103,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve takes a call; status and detail are for the outcomes that are problems.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f Format) (outcome string, status int, detail string) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, set *Set, f Format) (outcome string, status int, detail string) {
 	if !slices.Contains(f.Methods, r.Method) {
 		allowed := strings.Join(f.Methods, ", ")
 		w.Header().Set("Allow", allowed)
 		return outcomeMalformed, http.StatusMethodNotAllowed, fmt.Sprintf("want %s, got %s", allowed, r.Method)
 	}
-	observations, err := h.read(w, r, f)
+	observations, err := h.read(w, r, set, f)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -127,12 +129,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, f Format) (outco
 	return outcomeTaken, http.StatusOK, ""
 }
 
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, f Format) ([]route.Observation, error) {
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, set *Set, f Format) ([]route.Observation, error) {
 	now := h.o.Now()
-	c, err := h.call(w, r, now)
+	c, err := call(w, r, now)
 	if err != nil {
 		return nil, err
 	}
+	c.Route = set.route
 	if f.Check != nil {
 		if err := f.Check(r.Context(), c); err != nil {
 			return nil, err
@@ -150,7 +153,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, f Format) ([]rout
 	return observations, nil
 }
 
-func (h *Handler) call(w http.ResponseWriter, r *http.Request, now time.Time) (*Call, error) {
+func call(w http.ResponseWriter, r *http.Request, now time.Time) (*Call, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, fmt.Errorf("query: want it URL-encoded, got %w", err)
@@ -171,19 +174,12 @@ func (h *Handler) call(w http.ResponseWriter, r *http.Request, now time.Time) (*
 	}
 	address := *r.URL
 	address.Host = r.Host
-	return &Call{Method: r.Method, URL: &address, Header: r.Header, Query: query, Body: body, Form: form, Posted: posted, Now: now, Route: h.route}, nil
+	return &Call{Method: r.Method, URL: &address, Header: r.Header, Query: query, Body: body, Form: form, Posted: posted, Now: now}, nil
 }
 
 func isForm(h http.Header) bool {
 	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	return err == nil && media == "application/x-www-form-urlencoded"
-}
-
-func (h *Handler) route(connector string) route.ID {
-	if id, ok := h.o.Routes[connector]; ok {
-		return id
-	}
-	return route.ID(connector)
 }
 
 // writeProblem answers by RFC 9457; the client may be gone by now, which is no one's concern here.

@@ -196,3 +196,45 @@ func TestHandlerOverHTTP(t *testing.T) {
 		t.Errorf("got %d %q %v", resp.StatusCode, body, err)
 	}
 }
+
+// A call is read to its end by the keys and routes that it began with, however they change meanwhile.
+func TestHandlerReadsACallByOneSet(t *testing.T) {
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	slow := Kannel(Keys{Secrets: []string{"old"}})
+	slow.Check = func(context.Context, *Call) error {
+		close(entered)
+		<-goOn
+		return nil
+	}
+	var got []route.ID
+	h := newHandler(t, Options{Formats: []Format{slow}, Routes: map[string]route.ID{"smsc-7": "before"}, Take: func(_ context.Context, list []route.Observation) error {
+		for i := range list {
+			got = append(got, list[i].Route)
+		}
+		return nil
+	}})
+	q := query()
+	q.Del("route")
+	q.Set("smsc", "smsc-7")
+	under := make(chan answer)
+	go func() { under <- get(t, h, "/receipts/kannel?key=old&"+q.Encode()) }()
+	<-entered
+	next, err := NewSet([]Format{Kannel(Keys{Secrets: []string{"new"}})}, map[string]route.ID{"smsc-7": "after"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Use(next)
+	if a := get(t, h, "/receipts/kannel?key=old&"+q.Encode()); a.code != http.StatusForbidden {
+		t.Errorf("the old key: got %d %s, want 403", a.code, a.detail)
+	}
+	close(goOn)
+	if a := <-under; a.code != http.StatusOK {
+		t.Errorf("under way: got %d %s", a.code, a.detail)
+	}
+	if a := get(t, h, "/receipts/kannel?key=new&"+q.Encode()); a.code != http.StatusOK {
+		t.Errorf("the new key: got %d %s", a.code, a.detail)
+	}
+	if len(got) != 2 || got[0] != "before" || got[1] != "after" {
+		t.Errorf("got %v, want before and after", got)
+	}
+}
