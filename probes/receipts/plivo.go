@@ -69,10 +69,11 @@ func plivoText(base string, c *Call) string {
 	switch {
 	case len(query) == 0 && len(form) == 0:
 		return base
-	case c.Method == http.MethodPost && len(query) == 0:
+	case len(form) == 0:
+		return base + "?" + concatenated(query, "=", "&")
+	case len(query) == 0:
 		return base + "?" + concatenated(form, "", "")
-	case c.Method == http.MethodPost:
+	default:
 		return base + "?" + concatenated(query, "=", "&") + "." + concatenated(form, "", "")
 	}
-	return base + "?" + concatenated(query, "=", "&")
 }
