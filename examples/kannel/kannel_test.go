@@ -39,7 +39,7 @@ func TestCarrierSwallowsMessages(t *testing.T) {
 	s.wantDemotion(t, demoted)
 
 	s.awaitGeneration(t, demoted)
-	lost := len(read[carrier](t, s.acme).Swallowed)
+	lost := len(kannels(t, s.acme).Swallowed)
 	followed := s.sendMore(t, 150)
 	if n := asked(followed, acme); n > len(followed)/4 {
 		t.Errorf("after the demotion: got %d of %d messages for %s, want about 5%%", n, len(followed), acme)
@@ -270,9 +270,9 @@ func asked(messages []sent, id route.ID) int {
 // wantNothingLost compares what the sender, Kannel, the carriers and signalbox know of every message.
 func (s *site) wantNothingLost(t *testing.T) {
 	t.Helper()
-	ofAcme, ofBolt := read[carrier](t, s.acme), read[carrier](t, s.bolt)
+	ofAcme, ofBolt := kannels(t, s.acme), kannels(t, s.bolt)
 	await(t, "every message that was not swallowed has its receipt", func() bool {
-		ofAcme, ofBolt = read[carrier](t, s.acme), read[carrier](t, s.bolt)
+		ofAcme, ofBolt = kannels(t, s.acme), kannels(t, s.bolt)
 		calls := s.tap.taken()
 		finals := map[string]bool{}
 		for i := range calls {

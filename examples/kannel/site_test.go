@@ -35,8 +35,8 @@ type site struct {
 	kannel, admin string // URLs
 }
 
-// startSite starts all but the sender.
-func startSite(t *testing.T) *site {
+// startSite starts all but the sender; flags are further ones of signalbox.
+func startSite(t *testing.T, flags ...string) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir()}
 	ports := freePorts(t, 8)
@@ -47,6 +47,7 @@ func startSite(t *testing.T) *site {
 		s.copy(t, name)
 	}
 	s.copy(t, "kannel.conf", "13000", ports[4], "13001", ports[5], "13013", ports[3], "port = 2801", fmt.Sprint("port = ", ports[6]), "port = 2802", fmt.Sprint("port = ", ports[7]))
+	s.copy(t, "probes.yml", "127.0.0.1:2801", fmt.Sprint("127.0.0.1:", ports[6]), "127.0.0.1:2802", fmt.Sprint("127.0.0.1:", ports[7]), "every: 5m", "every: 2s")
 	s.copy(t, "policy/routes.yml")
 	s.copy(t, "policy/rules.yml", "base: 5m", "base: 20s", "step: 2m", "step: 10s", "settle: 60s", "settle: 10s")
 
@@ -64,7 +65,7 @@ func startSite(t *testing.T) *site {
 
 	here, _ := os.Getwd()
 	command(t, here, "go", "build", "-o", filepath.Join(s.dir, "signalbox"), "signalbox/cmd/signalbox")
-	s.boxArgs = []string{"run", "--policy", "policy", "--data", "data", "--web.listen-address", strings.TrimPrefix(s.signalbox, "http://")}
+	s.boxArgs = append([]string{"run", "--policy", "policy", "--data", "data", "--web.listen-address", strings.TrimPrefix(s.signalbox, "http://")}, flags...)
 	s.startBox(t)
 	s.tell(t, command(t, s.dir, "sh", "baseline.sh"))
 	s.tap = newTap(t, s.signalbox)
@@ -272,11 +273,31 @@ func read[T any](t *testing.T, url string) T {
 	return v
 }
 
-// carrier is what one of the two SMSCs has done.
-type carrier struct {
-	Accepted  int      `json:"accepted"`
-	Receipts  int      `json:"receipts"`
-	Swallowed []string `json:"swallowed"` // by its own ids
+// carried is what one of the two SMSCs has done for an account.
+type carried struct {
+	Accepted     int      `json:"accepted"`
+	Receipts     int      `json:"receipts"`     // handed to a session of the account
+	Unclaimed    int      `json:"unclaimed"`    // that no session of the account may receive
+	Swallowed    []string `json:"swallowed"`    // by its own ids
+	Transmitters int      `json:"transmitters"` // binds that may not receive
+
+	ByTransmitter int `json:"byTransmitter"` // of Accepted, those that came by such a bind
+}
+
+// account is what an SMSC has done for an account, by its system_id.
+func account(t *testing.T, control, id string) carried {
+	t.Helper()
+	return read[struct {
+		Accounts map[string]carried `json:"accounts"`
+	}](t, control).Accounts[id]
+}
+
+// kannels is what an SMSC has done for Kannel, which is bound as a transceiver: not for a probe that shares its account.
+func kannels(t *testing.T, control string) carried {
+	t.Helper()
+	c := account(t, control, "kannel")
+	c.Accepted -= c.ByTransmitter
+	return c
 }
 
 // order tells a carrier to swallow, or to heal.
