@@ -34,6 +34,7 @@ type eyesOptions struct {
 	sink    func(ctx context.Context, batch []route.Observation) error
 	known   func(route.ID) bool     // whether the policy has a route; nil: nobody knows
 	suggest func(route.ID) route.ID // the route that was probably meant, "" where none is near; nil: nobody knows
+	absent  func(settings.Problem)  // told of secrets that are not there, where the rest is only to be tried; nil: they are needed
 }
 
 func addProbes(c *cobra.Command, file *string) {

@@ -44,7 +44,8 @@ func (e *eyes) build(s *settings.Settings) (*sight, error) {
 		b.webhooks(s)
 	}
 	if len(b.wrong) > 0 {
-		return nil, errors.Join(b.wrong...)
+		b.wrong.Sort()
+		return nil, b.wrong
 	}
 	var err error
 	b.schedule, err = probes.NewSchedule(probes.ScheduleOptions{
@@ -62,15 +63,29 @@ type builder struct {
 	eyes       *eyes
 	tasks      []probes.Task
 	gatherings []probes.Gathering
-	wrong      []error
+	wrong      settings.Problems
 }
 
 // bad notes an error, and reports whether there is one.
 func (b *builder) bad(path string, err error) bool {
 	if err != nil {
-		b.wrong = append(b.wrong, fmt.Errorf("%s: %s: %w", b.eyes.o.file, path, err))
+		b.wrong = append(b.wrong, b.settings.Problem(path, err.Error()))
 	}
 	return err != nil
+}
+
+// secret reads a secret, and notes where there is none.
+func (b *builder) secret(path string, s settings.Secret) string {
+	value, err := s.Read()
+	switch {
+	case err == nil:
+		return value
+	case b.eyes.o.absent != nil:
+		b.eyes.o.absent(b.settings.Problem(path, "want it where signalbox runs: "+err.Error()))
+		return "absent"
+	}
+	b.bad(path, err)
+	return ""
 }
 
 func (b *builder) route(id route.ID, r settings.Route) {
@@ -91,8 +106,7 @@ func (b *builder) smpp(id route.ID, path string, p *settings.SMPP) *smpp.Link {
 		Session: smpp.Options{Addr: p.Address, SystemID: p.SystemID, SystemType: p.SystemType, DialTimeout: 3 * timeout, PhaseTimeout: timeout, StallTimeout: timeout}}
 	var err error
 	if p.Password.Set() {
-		o.Session.Password, err = p.Password.Read()
-		b.bad(path+".password", err)
+		o.Session.Password = b.secret(path+".password", p.Password)
 	}
 	o.Session.TLS, err = tlsOf(p.TLS)
 	b.bad(path, err)
@@ -138,9 +152,7 @@ func (b *builder) http(id route.ID, path string, h *settings.HTTP) {
 	o := httpprobe.Options{Route: id, Method: h.Method, URL: h.URL, Headers: h.Headers, Body: h.Body, Secrets: map[string]string{}, Timeout: h.Timeout.D(),
 		Status: h.Expect.Status, JSON: h.Expect.JSON, Equals: h.Expect.Equals, Within: h.Expect.Within.D(), MessageID: h.MessageID}
 	for name, secret := range h.Secrets {
-		value, err := secret.Read()
-		b.bad(path+".secrets."+name, err)
-		o.Secrets[name] = value
+		o.Secrets[name] = b.secret(path+".secrets."+name, secret)
 	}
 	var err error
 	o.TLS, err = tlsOf(h.TLS)
@@ -190,9 +202,7 @@ func (b *builder) prometheus(path string, p *settings.Prometheus) {
 	}
 	o := promql.Options{Name: p.Name, URL: p.URL, Headers: map[string]string{}, Params: p.Params, Queries: p.Queries, Interval: p.Interval.D(), Delay: p.Delay.D(), Known: b.eyes.o.known}
 	for name, secret := range p.Headers {
-		value, err := secret.Read()
-		b.bad(path+".headers."+name, err)
-		o.Headers[name] = value
+		o.Headers[name] = b.secret(path+".headers."+name, secret)
 	}
 	var err error
 	o.TLS, err = tlsOf(p.TLS)
@@ -206,9 +216,7 @@ func (b *builder) prometheus(path string, p *settings.Prometheus) {
 func (b *builder) gateway(path string, g *settings.Gateway) gateways.Options {
 	o := gateways.Options{Name: g.Name, URL: g.URL, Queue: g.Queue, Routes: g.Routes, Known: b.eyes.o.known}
 	if g.Secret.Set() {
-		var err error
-		o.Secret, err = g.Secret.Read()
-		b.bad(path+".password", err)
+		o.Secret = b.secret(path+".password", g.Secret)
 	}
 	return o
 }

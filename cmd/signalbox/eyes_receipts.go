@@ -21,9 +21,7 @@ func (b *builder) webhooks(s *settings.Settings) {
 		k := s.Receipts.Keys[name]
 		one := receipts.Keys{URL: k.URL, Topics: k.Topics}
 		for i, secret := range k.Secrets {
-			value, err := secret.Read()
-			b.bad(fmt.Sprintf("receipts.keys.%s.secrets[%d]", name, i), err)
-			one.Secrets = append(one.Secrets, value)
+			one.Secrets = append(one.Secrets, b.secret(fmt.Sprintf("receipts.keys.%s.secrets[%d]", name, i), secret))
 		}
 		keys[name] = one
 	}
@@ -34,8 +32,7 @@ func (b *builder) webhooks(s *settings.Settings) {
 	var formats []inbound.Format
 	for _, name := range slices.Sorted(maps.Keys(s.Inbound)) {
 		in := s.Inbound[name]
-		secret, err := in.Secret.Read()
-		if !b.bad("inbound."+name+".secret", err) {
+		if secret := b.secret("inbound."+name+".secret", in.Secret); secret != "" {
 			formats = append(formats, inbound.Format{Name: name, Secret: secret, From: in.From, To: in.To, Text: in.Text})
 		}
 	}

@@ -37,6 +37,7 @@ func (s *Settings) check(d *decoder) {
 	fill(&s.Defaults.Every, defaultEvery)
 	fill(&s.Defaults.Recheck, defaultRecheck)
 	fill(&s.Defaults.Timeout, defaultTimeout)
+	d.boundsNothing("budget.messages", s.Budget.Messages)
 	for _, name := range names(s.Numbers) {
 		n := s.Numbers[name]
 		if err := (probes.Number{Digits: n.Number, Network: n.Network}).Check(); err != nil {
@@ -145,8 +146,41 @@ func (s *Settings) checkMessage(d *decoder, path string, m *Message) {
 	if money && !m.Price.Known() {
 		d.at(path, "want price: there is a budget of money to hold it against")
 	}
-	if m.Budget.Messages == 0 && s.Budget.Messages == 0 && !money {
+	for _, budget := range [...]Budget{m.Budget, s.Budget} {
+		if b := budget.Money; b.Known() && m.Price.Known() && b.Currency != m.Price.Currency {
+			d.at(path+".price", "want it in %s, as the budget of money is, got %q: nothing could be held against it", b.Currency, m.Price)
+		}
+	}
+	if m.Handset > 0 && !s.hearsPhones() {
+		d.at(path+".handset", "want an inbound webhook, or a route whose smpp receives, got none: no message could come back, and each would count against the route")
+	}
+	d.boundsNothing(path+".budget.messages", m.Budget.Messages)
+	switch bounded := m.Budget.Messages > 0 || s.Budget.Messages > 0; {
+	case bounded:
+	case !money:
 		d.at(path, "want a budget, here or for all routes: how many messages a day, or how much money")
+	case m.Price.Known() && m.Price.Amount.IsZero():
+		d.at(path, "want a budget of messages, here or for all routes: a price of nothing never spends the money")
+	}
+}
+
+// hearsPhones reports whether there is a way by which what test phones get comes back.
+func (s *Settings) hearsPhones() bool {
+	if len(s.Inbound) > 0 {
+		return true
+	}
+	for _, r := range s.Routes {
+		if r.SMPP != nil && r.SMPP.Receives() {
+			return true
+		}
+	}
+	return false
+}
+
+// boundsNothing refuses a bound that was written as nothing: whoever writes it means that nothing is to be sent.
+func (d *decoder) boundsNothing(path string, n int) {
+	if d.places[path] != nil && n == 0 {
+		d.at(path, "want 1 or more, got 0, which would bound nothing: leave message out to send none")
 	}
 }
 

@@ -1,14 +1,17 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"signalbox/probes"
 	"signalbox/rules/route"
 )
 
@@ -37,10 +40,36 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Sort puts them in the order of their places.
+func (ps Problems) Sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
+
 // Problems are the lines one by one.
 func (ps Problems) Problems() []string {
 	return strings.Split(ps.Error(), "\n")
 }
+
+// place is where something stands in the file, both from 1.
+type place struct{ line, column int }
+
+// Problem is one that is found with settings that were read, such as a file that they name and that is not there: at the
+// path, such as routes.acme.smpp.tls, or the nearest one above it that was read.
+func (s *Settings) Problem(path, text string) Problem {
+	at := place{1, 1}
+	for up := path; up != ""; up = above(up) {
+		if found, ok := s.places[up]; ok {
+			at = found
+			break
+		}
+	}
+	return Problem{s.file, at.line, at.column, path, withoutNumbers(text)}
+}
+
+// above is the path that another is a part of; "" is the whole file.
+func above(path string) string { return path[:max(0, strings.LastIndexAny(path, ".["))] }
 
 // decoder fills Go values from YAML by their types: structs by the yaml tags of their fields, none of which may be unknown;
 // maps, slices, and the words below. It notes the place of all that is wrong and goes on.
@@ -51,18 +80,18 @@ type decoder struct {
 }
 
 func (d *decoder) say(n *yaml.Node, path, format string, args ...any) {
-	d.problems = append(d.problems, Problem{d.file, n.Line, n.Column, path, fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, Problem{d.file, n.Line, n.Column, path, withoutNumbers(fmt.Sprintf(format, args...))})
 }
+
+// phones are what may be phone numbers in a text. A test number in the wrong place is still nobody's business in a log.
+var phones = regexp.MustCompile(`\+?\d{7,15}`)
+
+func withoutNumbers(text string) string { return phones.ReplaceAllStringFunc(text, probes.Masked) }
 
 // at says what is wrong with what stands at a path that was read, or with the nearest one above it.
 func (d *decoder) at(path, format string, args ...any) {
 	n := d.places[path]
-	for up := path; n == nil && up != ""; {
-		i := strings.LastIndexAny(up, ".[")
-		if i < 0 {
-			break
-		}
-		up = up[:i]
+	for up := above(path); n == nil && up != ""; up = above(up) {
 		n = d.places[up]
 	}
 	if n == nil {
@@ -192,8 +221,9 @@ func (d *decoder) entries(n *yaml.Node, path, want string, do func(key string, k
 func (d *decoder) structure(n *yaml.Node, path string, v reflect.Value) {
 	fields, names := map[string]reflect.Value{}, []string{}
 	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("yaml")
-		fields[name], names = v.Field(i), append(names, name)
+		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" { // the others are not of the file
+			fields[name], names = v.Field(i), append(names, name)
+		}
 	}
 	d.entries(n, path, "a mapping of "+strings.Join(names, ", "), func(key string, k, value *yaml.Node) {
 		if field, known := fields[key]; known {
@@ -322,16 +352,11 @@ func lineOf(err error) int {
 	return line
 }
 
-// sorted puts problems in the order of their places.
+// result is what is wrong, in the order of the places; nil for nothing.
 func (d *decoder) result() error {
 	if len(d.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(d.problems, func(a, b Problem) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
-	})
+	d.problems.Sort()
 	return d.problems
 }

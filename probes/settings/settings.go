@@ -26,6 +26,9 @@ type Settings struct {
 	Receipts   Receipts           `yaml:"receipts"`
 	Inbound    map[string]Inbound `yaml:"inbound"` // by name: /inbound/{name}
 	Collectors Collectors         `yaml:"collectors"`
+
+	file   string
+	places map[string]place // of what was read, by path
 }
 
 // Number is a test number.
@@ -70,6 +73,9 @@ type SMPP struct {
 	Recheck          route.Duration `yaml:"recheck"`
 	Timeout          route.Duration `yaml:"timeout"`
 }
+
+// Receives reports whether the session may receive.
+func (p *SMPP) Receives() bool { return p.Bind == "receiver" || p.Bind == "transceiver" }
 
 // TLS is what is asked of a server's certificate.
 type TLS struct {
@@ -222,6 +228,10 @@ func Parse(name string, data []byte) (*Settings, error) {
 	}
 	if err := d.result(); err != nil {
 		return nil, err
+	}
+	s.file, s.places = name, map[string]place{}
+	for path, n := range d.places {
+		s.places[path] = place{n.Line, n.Column}
 	}
 	s.root(filepath.Dir(name))
 	return s, nil

@@ -21,7 +21,7 @@ routes:
       tls: {ca_file: ca.pem}
       system_id: probe
       password: {file: acme.password}
-    message: {numbers: [uk-1, uk-2], from: Probe, price: 0.03 EUR, receipt: 60s}
+    message: {numbers: [uk-1, uk-2], from: Probe, price: 0.03 EUR, receipt: 60s, handset: 2m}
   nova:
     http:
       url: https://api.example.net/balance
@@ -50,7 +50,7 @@ func TestParseFillsInDefaults(t *testing.T) {
 	if p.Password.File != "/etc/signalbox/acme.password" || p.TLS.CAFile != "/etc/signalbox/ca.pem" {
 		t.Errorf("paths: got %s and %s", p.Password.File, p.TLS.CAFile)
 	}
-	if m.Every.D() != 5*time.Minute || m.Text != "Test {token}" || m.Receipt.D() != time.Minute || m.Handset != 0 {
+	if m.Every.D() != 5*time.Minute || m.Text != "Test {token}" || m.Receipt.D() != time.Minute || m.Handset.D() != 2*time.Minute {
 		t.Errorf("message: got %+v", m)
 	}
 	if h.Method != "GET" || h.Every.D() != time.Minute || h.Expect.Equals != "ok" {
@@ -89,6 +89,11 @@ func TestParseTellsEveryMistake(t *testing.T) {
 		"a format nobody knows":       {"keys: {twilio:", "keys: {twillio:", `receipts.keys.twillio: want one of aws, infobip, jasmin, kannel, messagebird, plivo, sinch, telnyx, twilio, vonage, got "twillio" (did you mean "twilio"?)`},
 		"an inbound for everybody":    {"secret: {env: PHONES}, ", "", "inbound.phones: want secret"},
 		"messages by two ways":        {"    message: {numbers: [uk-1, uk-2]", "    http: {url: \"http://x/\", message: {numbers: [uk-1], price: 0.03 EUR}}\n    message: {numbers: [uk-1, uk-2]", "routes.acme.http.message: want one of message and http.message: a route has one budget"},
+		"a price in another coin":     {"price: 0.03 EUR", "price: 0.03 USD", `routes.acme.message.price: want it in EUR, as the budget of money is, got "0.03 USD"`},
+		"nobody hears the phone":      {"inbound:\n  phones: {secret: {env: PHONES}, from: $.from, text: $.text}\n", "", "routes.acme.message.handset: want an inbound webhook, or a route whose smpp receives, got none"},
+		"a budget of nothing":         {"budget: {messages: 2000", "budget: {messages: 0", "probes.yml:6:20: budget.messages: want 1 or more, got 0, which would bound nothing: leave message out to send none"},
+		"a number among the names":    {"numbers: [uk-1, uk-2]", "numbers: [\"447700900001\"]", `want a name under numbers, got "…001"`},
+		"a number for a network":      {"network: 234-15", "network: \"447700900001\"", "numbers.uk-1.network: want a network"},
 		"another version":             {"version: 1", "version: 2", "probes.yml:2:10: version: want 1, got 2"},
 		"a key twice":                 {"  uk-2:", "  uk-1:", "numbers.uk-1: want each key once"},
 		"an alias":                    {"network: GB", "network: *x", "want YAML"},

@@ -107,7 +107,20 @@ type Assumptions struct {
 	ProbeInterval time.Duration // from one probe to the next; default 10s, and 60s for receipt and handset
 	ProbeTimeout  time.Duration // after which a probe has failed; default 5s, and 60s for receipt and handset
 	ProbeFailures float64       // share of probes that fail on a route on which all is well, 0..1; default 1 %
+
+	// Looks are how probes look, by kind, where it is known and ProbeInterval and ProbeTimeout do not say otherwise.
+	Looks map[string]Looking
 }
+
+// Looking is how often probes of a kind look.
+type Looking struct {
+	Every   time.Duration // from one look to the next
+	Recheck time.Duration // after a failure, until three looks in a row say the same; 0: Every
+	Timeout time.Duration // after which a look has failed
+}
+
+// settled is how many looks in a row, all good or all bad, end the rechecks.
+const settled = 3
 
 const (
 	usualInterval = 10 * time.Second
@@ -124,6 +137,8 @@ func (a *Assumptions) Interval(kind string) time.Duration {
 	switch {
 	case a.ProbeInterval > 0:
 		return a.ProbeInterval
+	case a.Looks[kind].Every > 0:
+		return a.Looks[kind].Every
 	case handsOver(kind):
 		return messageProbe
 	}
@@ -135,6 +150,8 @@ func (a *Assumptions) Timeout(kind string) time.Duration {
 	switch {
 	case a.ProbeTimeout > 0:
 		return a.ProbeTimeout
+	case a.Looks[kind].Timeout > 0:
+		return a.Looks[kind].Timeout
 	case handsOver(kind):
 		return messageProbe
 	}
@@ -172,8 +189,23 @@ func (l *comparison) inARow() (n int, ofTen bool) {
 	return 0, false
 }
 
-// probed is how long after the fault a comparison of probes is true: interval × failures + timeout at most, and half an
-// interval less typically.
+// failing is how long after a fault so many probes in a row have failed at most. Where it is known how they look, each look
+// begins when the one before has ended, and the second and third come soon.
+func (a *Assumptions) failing(kind string, n int) time.Duration {
+	every, timeout := a.Interval(kind), a.Timeout(kind)
+	l, known := a.Looks[kind]
+	if !known || a.ProbeInterval > 0 {
+		return every*time.Duration(n) + timeout
+	}
+	if l.Recheck <= 0 || l.Recheck > every {
+		l.Recheck = every
+	}
+	soon := min(n, settled) - 1
+	return every + l.Recheck*time.Duration(soon) + every*time.Duration(n-1-soon) + timeout*time.Duration(n)
+}
+
+// probed is how long after the fault a comparison of probes is true: what failing says at most, and half an interval less
+// typically.
 func (w *world) probed(l *comparison, text string) delay {
 	kind := probeKind(l.v)
 	n, _ := l.inARow()
@@ -186,9 +218,8 @@ func (w *world) probed(l *comparison, text string) delay {
 	default:
 		return delay{told: never}
 	}
-	every, timeout := w.Interval(kind), w.Timeout(kind)
-	slow := every*time.Duration(n) + timeout
-	return delay{told: numbers, typical: slow - every/2, slow: slow}
+	slow := w.failing(kind, n)
+	return delay{told: numbers, typical: slow - w.Interval(kind)/2, slow: slow}
 }
 
 // probesFailing is how often probes fail by chance as the comparison asks.
