@@ -73,7 +73,7 @@ func OpenLedger(path string) (*Ledger, error) {
 	return l, nil
 }
 
-// SetBudgets says what each route may spend, and all of them together.
+// SetBudgets says what each route may spend, and all of them together. A route that is not among them may spend nothing.
 func (l *Ledger) SetBudgets(all Budget, routes map[route.ID]Budget) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,11 @@ func (l *Ledger) Spend(now time.Time, id route.ID, price route.Price) error {
 	}
 	was := map[route.ID]spent{}
 	for _, account := range [...]route.ID{overall, id} {
-		after, err := l.budgets[account].after(l.spent[account], price)
+		budget, known := l.budgets[account]
+		after, err := budget.after(l.spent[account], price)
+		if !known {
+			err = fmt.Errorf("%w: it has none", ErrBudget)
+		}
 		if err != nil {
 			l.undo(was)
 			return fmt.Errorf("%s: %w", accountName(account), err)

@@ -73,7 +73,7 @@ func TestBudgetIsNeverExceeded(t *testing.T) {
 
 // The day is one of UTC; a clock that is set back opens no new one.
 func TestBudgetBeginsAnewEachDay(t *testing.T) {
-	l := ledger(t, "", Budget{Messages: 2}, nil)
+	l := ledger(t, "", Budget{Messages: 2}, map[route.ID]Budget{"acme": {}})
 	for _, c := range []struct {
 		at   time.Time
 		want int
@@ -88,7 +88,7 @@ func TestBudgetOutlivesTheProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "probes.json")
 	sent := 0
 	for range 10 {
-		l := ledger(t, path, Budget{Messages: 5}, nil)
+		l := ledger(t, path, Budget{Messages: 5}, map[route.ID]Budget{"acme": {}})
 		for range 2 {
 			if l.Spend(noon, "acme", route.Price{}) == nil {
 				sent++
@@ -104,6 +104,24 @@ func TestBudgetOutlivesTheProcess(t *testing.T) {
 	}
 }
 
+// A route that the settings do not have any more, and all of them before there are settings, may send nothing.
+func TestRoutesWithoutABudgetSendNothing(t *testing.T) {
+	l := ledger(t, "", Budget{Messages: 5}, map[route.ID]Budget{"bolt": {Messages: 5}})
+	if got := spend(t, l, noon, "acme", ""); got != 0 {
+		t.Errorf("got %d messages of a route without a budget, want none", got)
+	}
+	if got := spend(t, l, noon, "bolt", ""); got != 5 {
+		t.Errorf("got %d messages of the other one, want 5: what was refused spends nothing", got)
+	}
+	fresh, err := OpenLedger("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := spend(t, fresh, noon, "acme", ""); got != 0 {
+		t.Errorf("got %d messages before there are budgets, want none", got)
+	}
+}
+
 // Where nobody knows what was spent, or it cannot be noted, nothing is sent.
 func TestBudgetFailsClosed(t *testing.T) {
 	dir := t.TempDir()
@@ -115,7 +133,7 @@ func TestBudgetFailsClosed(t *testing.T) {
 		t.Errorf("a broken file: got %v", err)
 	}
 	gone := filepath.Join(dir, "gone", "probes.json")
-	l := ledger(t, gone, Budget{Messages: 5}, nil)
+	l := ledger(t, gone, Budget{Messages: 5}, map[route.ID]Budget{"acme": {}})
 	for range 3 {
 		if err := l.Spend(noon, "acme", route.Price{}); err == nil || errors.Is(err, ErrBudget) {
 			t.Errorf("no folder to write to: got %v", err)
@@ -147,7 +165,9 @@ func TestNumbersAreTestNumbersInTurn(t *testing.T) {
 }
 
 func TestMaskedHidesNumbersOnly(t *testing.T) {
-	for in, want := range map[string]string{"+447700900001": "…001", "447700900001": "…001", "ACME": "ACME", "12345": "12345", "Bank 24": "Bank 24", "": ""} {
+	for in, want := range map[string]string{"+447700900001": "…001", "447700900001": "…001", "ACME": "ACME", "12345": "12345", "Bank 24": "Bank 24", "": "",
+		"+44 7700 900001": "…001", "(0)7700-900-001": "…001", "tel:+447700900001": "…001", "447700900001@gw.example": "…001", "a\xffb": "a?b", "1234567": "…567",
+		"Your code is in this text, which is no name": "Your code is in this tex…"} {
 		if got := Masked(in); got != want {
 			t.Errorf("%s: got %s, want %s", in, got, want)
 		}

@@ -46,7 +46,7 @@ func NewErrand(o ErrandOptions) (*Errand, error) {
 		return nil, fmt.Errorf("message probe of %s: %w", o.Route, err)
 	}
 	if strings.Count(o.Text, TokenPlace) != 1 {
-		return nil, fmt.Errorf("message probe of %s: text: want %s in it once, got %q", o.Route, TokenPlace, o.Text)
+		return nil, fmt.Errorf("message probe of %s: text: want %s in it once", o.Route, TokenPlace)
 	}
 	return &Errand{o: o, numbers: numbers}, nil
 }

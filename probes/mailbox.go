@@ -45,11 +45,17 @@ type waiting struct {
 	sent  string      // text, of a handset's message
 	until time.Time   // when it is forgotten
 	got   *Return     // what came; nil for nothing yet
+
+	// shared says that a webhook told of the message as sent before it was known to be ours. It counts as a submit of the
+	// senders' then, and so must its receipt: a submit without one is a lost message.
+	shared bool
 }
 
+// earlyReceipt is what came of a message that nobody knew.
 type earlyReceipt struct {
 	letter
 	Return
+	submit bool // a webhook's word that it is sent, not a receipt
 }
 
 // MailboxStats counts what a Mailbox had to do with.
@@ -95,25 +101,39 @@ func (m *Mailbox) Sending(r route.ID) (over func()) {
 	})
 }
 
+// Sent says that a route took a message of ours.
+func (m *Mailbox) Sent(r route.ID, messageID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ours(letter{r, messageID})
+}
+
 // Receipt waits for the first final receipt of a message. It returns ctx.Err() where none came in time.
 func (m *Mailbox) Receipt(ctx context.Context, r route.ID, messageID string) (Return, error) {
-	at := letter{r, messageID}
 	m.mu.Lock()
+	w := m.ours(letter{r, messageID})
+	m.mu.Unlock()
+	if w == nil {
+		return Return{}, errFull
+	}
+	return w.wait(ctx)
+}
+
+// ours remembers that a message is a probe's; nil where there is no room.
+func (m *Mailbox) ours(at letter) *waiting {
 	m.forget()
 	w := m.receipts[at]
 	if w == nil {
 		if len(m.receipts) >= waitsMost {
 			m.stats.Full++
-			m.mu.Unlock()
-			return Return{}, errFull
+			return nil
 		}
 		w = &waiting{came: make(chan Return, 1)}
 		m.receipts[at] = w
 		m.findEarly(at, w)
 	}
 	w.until = m.now().Add(overdueAge)
-	m.mu.Unlock()
-	return w.wait(ctx)
+	return w
 }
 
 // Expect says what text is sent with a token, before it is sent.
@@ -170,10 +190,10 @@ func (w *waiting) give(r Return) bool {
 	return true
 }
 
-// Own reports whether an observation is a receipt of a probe's own message, which it gives to whom it belongs. All others
-// are of the senders' traffic. It keeps nothing of the observation.
+// Own reports whether an observation is of a probe's own message: a receipt, which it gives to whom it belongs, or a webhook's
+// word that it is sent. All others are of the senders' traffic. It keeps nothing of the observation.
 func (m *Mailbox) Own(o *route.Observation) bool {
-	if o.Kind != route.KindReceipt {
+	if o.Kind != route.KindReceipt && o.Kind != route.KindSubmit {
 		return false
 	}
 	m.mu.Lock()
@@ -181,26 +201,40 @@ func (m *Mailbox) Own(o *route.Observation) bool {
 	if len(m.receipts) == 0 && len(m.sending) == 0 {
 		return false
 	}
-	return m.receipt(letter{o.Route, o.Message}, Return{At: m.now(), Status: o.Status, Code: o.Code})
+	at := m.spelt(letter{o.Route, o.Message})
+	if o.Kind == route.KindReceipt {
+		return m.receipt(at, Return{At: m.now(), Status: o.Status, Code: o.Code})
+	}
+	w := m.receipts[at]
+	if w == nil && m.sending[at.route] > 0 {
+		m.keepEarly(earlyReceipt{letter: at, Return: Return{At: m.now()}, submit: true})
+	}
+	return w != nil && !w.shared
+}
+
+// spelt is a letter as probers wait for it.
+func (m *Mailbox) spelt(at letter) letter {
+	if spell := m.spell[at.route]; spell != nil {
+		at.id = spell(at.id)
+	}
+	return at
 }
 
 // Arrived tells of a receipt that came to a probe's own session, and reports whether somebody waits for it.
 func (m *Mailbox) Arrived(r route.ID, messageID string, got Return) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.receipt(letter{r, messageID}, got)
+	return m.receipt(m.spelt(letter{r, messageID}), got)
 }
 
-// receipt gives a receipt to whom it belongs; one that says nothing final is taken and forgotten.
+// receipt gives a receipt to whom it belongs; one that says nothing final is taken and forgotten. It reports whether it
+// concerns nobody else.
 func (m *Mailbox) receipt(at letter, r Return) bool {
-	if spell := m.spell[at.route]; spell != nil {
-		at.id = spell(at.id)
-	}
 	w := m.receipts[at]
 	switch {
 	case w == nil:
 		if m.sending[at.route] > 0 && r.Status.Final() {
-			m.keepEarly(earlyReceipt{at, r})
+			m.keepEarly(earlyReceipt{letter: at, Return: r})
 		}
 		return false
 	case !r.Status.Final():
@@ -209,7 +243,7 @@ func (m *Mailbox) receipt(at letter, r Return) bool {
 	default:
 		m.stats.Duplicates++
 	}
-	return true
+	return !w.shared
 }
 
 func (m *Mailbox) keepEarly(e earlyReceipt) {
@@ -222,7 +256,11 @@ func (m *Mailbox) keepEarly(e earlyReceipt) {
 
 func (m *Mailbox) findEarly(at letter, w *waiting) {
 	for _, e := range m.early {
-		if e.letter == at && m.now().Sub(e.At) <= earlyAge && w.give(e.Return) {
+		switch {
+		case e.letter != at || m.now().Sub(e.At) > earlyAge:
+		case e.submit:
+			w.shared = true
+		case w.give(e.Return):
 			m.stats.Receipts++
 		}
 	}

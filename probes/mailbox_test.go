@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"signalbox/rules/route"
 )
@@ -52,7 +53,7 @@ func TestMailboxTakesTheReceiptsOfProbesOnly(t *testing.T) {
 		for _, o := range rest {
 			left = append(left, fmt.Sprintf("%s %s %d", o.Route, o.Message, o.Kind))
 		}
-		if want := "acme m-1 2, bolt p-1 2, acme p-1 1"; strings.Join(left, ", ") != want {
+		if want := "acme m-1 2, bolt p-1 2"; strings.Join(left, ", ") != want {
 			t.Errorf("left over: got %s, want %s", strings.Join(left, ", "), want)
 		}
 		if s := m.Stats(); s.Receipts != 1 || s.Duplicates != 1 {
@@ -192,4 +193,65 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("%q: not found", text)
 		}
 	})
+}
+
+// A message is a probe's from the moment that its route took it, whether or not its receipt is waited for then, or ever.
+func TestMailboxKnowsMessagesFromWhenTheyAreSent(t *testing.T) {
+	m := NewMailbox()
+	over := m.Sending("acme")
+	m.Sent("acme", "p-1")
+	over()
+	if rest := takeAll(m, []route.Observation{receiptOf("p-1", route.StatusDelivered), receiptOf("m-1", route.StatusDelivered)}); len(rest) != 1 || rest[0].Message != "m-1" {
+		t.Errorf("left over: got %+v, want that of the sender", rest)
+	}
+	if r, err := m.Receipt(t.Context(), "acme", "p-1"); err != nil || r.Status != route.StatusDelivered {
+		t.Errorf("between the submit and the waiting: got %v, %v", r, err)
+	}
+}
+
+// Webhooks may count a message as submitted by the provider's word that it is sent. A probe's message is none of the
+// senders': neither its submit nor its receipt counts, or both do where the word came before anybody knew whose it is.
+func TestMailboxLeavesNoSubmitWithoutItsReceipt(t *testing.T) {
+	submit := func(id string) route.Observation {
+		return route.Observation{Kind: route.KindSubmit, Route: "acme", Message: id, Result: route.Accepted}
+	}
+	m := NewMailbox()
+	over := m.Sending("acme")
+	if rest := takeAll(m, []route.Observation{submit("p-1"), submit("m-1")}); len(rest) != 2 {
+		t.Errorf("before it is known whose they are: got %+v, want both", rest)
+	}
+	m.Sent("acme", "p-1")
+	m.Sent("acme", "p-2")
+	over()
+	rest := takeAll(m, []route.Observation{submit("p-2"), submit("p-1"), submit("m-2"), receiptOf("p-1", route.StatusDelivered), receiptOf("p-2", route.StatusDelivered)})
+	var left []string
+	for _, o := range rest {
+		left = append(left, fmt.Sprintf("%s %d", o.Message, o.Kind))
+	}
+	if want := "p-1 1, m-2 1, p-1 2"; strings.Join(left, ", ") != want {
+		t.Errorf("left over: got %s, want %s", strings.Join(left, ", "), want)
+	}
+	for _, id := range []string{"p-1", "p-2"} {
+		if r, err := m.Receipt(t.Context(), "acme", id); err != nil || r.Status != route.StatusDelivered {
+			t.Errorf("%s: got %v, %v", id, r, err)
+		}
+	}
+}
+
+// What is kept of an observation outlives the buffer that its id stands in.
+func TestMailboxKeepsNoBuffers(t *testing.T) {
+	m := NewMailbox()
+	over := m.Sending("acme")
+	buffer := []byte("P-1")
+	o := receiptOf("", route.StatusDelivered)
+	o.Message = unsafe.String(&buffer[0], len(buffer))
+	m.Own(&o)
+	copy(buffer, "X-9")
+	m.Sent("acme", "P-1")
+	over()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := m.Receipt(gone, "acme", "P-1"); err != nil || r.Status != route.StatusDelivered {
+		t.Errorf("got %v, %v, want the receipt that came early", r, err)
+	}
 }

@@ -51,11 +51,23 @@ func (n *Numbers) Next() Number {
 	return x
 }
 
-// Masked is a phone number with all but its last three digits left out; a name stays as it is.
+// maskedMost is how long a sender ID may be as it is shown; the protocol's have 11 letters or 20 digits at most.
+const maskedMost = 24
+
+// Masked is an address without a phone number: of one with seven digits or more, however they are written, only the last
+// three stay. A name stays as it is, cut where it is longer than names are.
 func Masked(address string) string {
-	digits := strings.TrimPrefix(address, "+")
-	if len(digits) <= 6 || strings.Trim(digits, "0123456789") != "" {
-		return address
+	digits := make([]byte, 0, 16)
+	for i := range len(address) {
+		if c := address[i]; c >= '0' && c <= '9' {
+			digits = append(digits, c)
+		}
 	}
-	return "…" + digits[len(digits)-3:]
+	if n := len(digits); n >= 7 {
+		return "…" + string(digits[n-3:])
+	}
+	if r := []rune(address); len(r) > maskedMost {
+		return string(r[:maskedMost]) + "…"
+	}
+	return strings.ToValidUTF8(address, "?")
 }

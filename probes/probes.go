@@ -45,6 +45,9 @@ type Collector interface {
 type Returns interface {
 	// Sending says that a message is about to be submitted on a route; over says that its submit is done.
 	Sending(r route.ID) (over func())
+	// Sent says that a route took a message of ours, by the id of its receipts. It comes before over, so that no receipt
+	// falls between the two, and also where nobody waits for the receipt, which is ours all the same.
+	Sent(r route.ID, messageID string)
 	// Receipt waits for the first final receipt of a message that a route took. A receipt that came up to a minute before
 	// the call is found too, because it may overtake the response that names its message. It returns ctx.Err() where none
 	// came.

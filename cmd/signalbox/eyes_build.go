@@ -42,6 +42,8 @@ func (e *eyes) build(s *settings.Settings) (*sight, error) {
 	b.collectors(s.Collectors)
 	if e.o.vantage == "" {
 		b.webhooks(s)
+	} else {
+		b.unheard(s)
 	}
 	if len(b.wrong) > 0 {
 		b.wrong.Sort()
@@ -64,6 +66,32 @@ type builder struct {
 	tasks      []probes.Task
 	gatherings []probes.Gathering
 	wrong      settings.Problems
+}
+
+// unheard refuses what a vantage point cannot hear: it has no webhooks, so that what comes back by them would be missing each
+// time, and count against the route.
+func (b *builder) unheard(s *settings.Settings) {
+	phones := false
+	for _, r := range s.Routes {
+		phones = phones || r.SMPP != nil && r.SMPP.Receives()
+	}
+	refuse := func(path string, m *settings.Message, receives bool) {
+		if m == nil {
+			return
+		}
+		if m.Receipt > 0 && !receives {
+			b.bad(path+".receipt", errors.New("want smpp that receives, or none: a vantage point has no webhooks, and could wait for receipts only in vain"))
+		}
+		if m.Handset > 0 && !phones {
+			b.bad(path+".handset", errors.New("want a route whose smpp receives, or none: a vantage point has no webhooks, and could wait for phones only in vain"))
+		}
+	}
+	for id, r := range s.Routes {
+		refuse("routes."+string(id)+".message", r.Message, r.SMPP != nil && r.SMPP.Receives())
+		if r.HTTP != nil {
+			refuse("routes."+string(id)+".http.message", r.HTTP.Message, false)
+		}
+	}
 }
 
 // bad notes an error, and reports whether there is one.

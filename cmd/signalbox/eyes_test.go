@@ -265,3 +265,35 @@ func TestVantagePointsThatAreGoneAreForgotten(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A vantage point has no webhooks: what comes back by them it could wait for only in vain, and each look would count against
+// the route. Nor does it need the keys of webhooks in settings that it shares with the controller.
+func TestVantagePointsWaitForNothingThatCannotCome(t *testing.T) {
+	const shared = `
+version: 1
+numbers: {uk: {number: "447700900001", network: GB}}
+budget: {messages: 10}
+inbound: {phones: {secret: {env: NOT_SET_HERE}, from: $.from, text: $.text}}
+receipts: {keys: {kannel: {secrets: [{env: NOT_SET_HERE}]}}}
+routes:
+  acme: {smpp: {address: "127.0.0.1:1"%s}, message: {numbers: [uk]%s}}
+  nova: {http: {url: "http://127.0.0.1:1/", message_id: $.id, message: {numbers: [uk]%s}}}
+`
+	const receives = ", bind: transceiver, dedicated_account: true"
+	for name, c := range map[string]struct{ bind, message, http, want string }{
+		"submits only":                  {want: ""},
+		"a receipt by its own session":  {bind: receives, message: ", receipt: 60s", want: ""},
+		"a phone on another's session":  {bind: receives, http: ", handset: 60s", want: ""},
+		"a receipt to a transmitter":    {message: ", receipt: 60s", want: "probes.yml:8:76: routes.acme.message.receipt: want smpp that receives, or none"},
+		"a receipt by an API's webhook": {http: ", receipt: 60s", want: "routes.nova.http.message.receipt: want smpp that receives, or none"},
+		"a phone by a webhook":          {message: ", handset: 60s", want: "routes.acme.message.handset: want a route whose smpp receives, or none"},
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "probes.yml")
+		writeText(t, file, fmt.Sprintf(shared, c.bind, c.message, c.http))
+		_, err := newVantage(vantageOptions{name: "cork", controller: "http://127.0.0.1:1", file: file, data: dir, logger: slog.New(slog.DiscardHandler)})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+}

@@ -161,6 +161,7 @@ func (p *Prober) Probe(ctx context.Context) (probes.Look, error) {
 	over := p.sending()
 	sent := time.Now()
 	a, err := p.ask(ctx, log, message)
+	id := p.took(a)
 	over()
 	switch {
 	case probes.Canceled(ctx) != nil:
@@ -170,7 +171,7 @@ func (p *Prober) Probe(ctx context.Context) (probes.Look, error) {
 		return log.Look(), nil
 	}
 	if p.judge(log, a) && p.errand != nil {
-		p.sent(ctx, log, a, message, sent)
+		p.sent(ctx, log, a, id, message, sent)
 	}
 	return log.Look(), probes.Canceled(ctx)
 }
@@ -384,15 +385,23 @@ func find(path *jsonpath.Path, body []byte) (string, bool) {
 	return "", false
 }
 
+// took is the id that an answer gives the message, which is known as ours from then on; "" where it gives none.
+func (p *Prober) took(a *answer) string {
+	if a == nil || p.errand == nil || p.id == nil {
+		return ""
+	}
+	id, _ := find(p.id, a.body)
+	if id != "" {
+		p.o.Errand.Returns.Sent(p.o.Route, id)
+	}
+	return id
+}
+
 // sent goes on with a message that the provider took.
-func (p *Prober) sent(ctx context.Context, log *probes.Log, a *answer, m probes.Message, sent time.Time) {
-	id := ""
-	if p.id != nil {
-		var found bool
-		if id, found = find(p.id, a.body); !found || id == "" {
-			log.Failed("submit", time.Now(), a.took, "body", "the answer has no "+p.o.MessageID+", which is the message's id")
-			return
-		}
+func (p *Prober) sent(ctx context.Context, log *probes.Log, a *answer, id string, m probes.Message, sent time.Time) {
+	if p.id != nil && id == "" {
+		log.Failed("submit", time.Now(), a.took, "body", "the answer has no "+p.o.MessageID+", which is the message's id")
+		return
 	}
 	log.OK("submit", time.Now(), a.took, "accepted")
 	p.errand.Await(ctx, log, id, m, sent)

@@ -97,7 +97,9 @@ func (m *Messages) submit(ctx context.Context, log *probes.Log, s *Session, mess
 	if err == nil {
 		log.OK("submit", now, took, "accepted")
 		m.o.Link.submitted(id)
-		return m.o.Link.o.IDs.Response(id), sent, true
+		id = m.o.Link.o.IDs.Response(id)
+		m.o.Errand.Returns.Sent(m.o.Errand.Route, id)
+		return id, sent, true
 	}
 	if probes.Canceled(ctx) == nil {
 		m.refused(log, err, now, took)
