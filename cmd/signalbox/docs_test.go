@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"signalbox/probes/ingest"
+	"signalbox/probes/settings"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
@@ -79,6 +80,12 @@ func TestEveryPolicyInTheDocsParses(t *testing.T) {
 		for _, block := range blocks(text, "yaml") {
 			if !strings.Contains(block, "version: 1") {
 				continue // a fragment
+			}
+			if strings.HasPrefix(block, "# probes.yml\n") {
+				if _, err := settings.Parse(path, []byte(block)); err != nil {
+					t.Errorf("%s: %v", path, err)
+				}
+				continue
 			}
 			n++
 			if _, err := policy.Parse([]policy.File{{Name: path, Data: []byte(block)}}); err != nil {

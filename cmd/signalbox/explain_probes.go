@@ -52,10 +52,22 @@ func printWatch(w io.Writer, p *route.Watch, now time.Time) error {
 		if s.Code != "" {
 			said += " (" + s.Code + ")"
 		}
-		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", s.Name, state, route.Duration(s.Took.D().Round(time.Microsecond)), said)
+		fmt.Fprintf(table, "    %s\t%s\t%s\t%s\n", s.Name, state, tookText(s.Took.D()), said)
 	}
 	if p.Last.Hint != "" {
 		fmt.Fprintf(table, "    hint: %s\n", p.Last.Hint)
 	}
 	return table.Flush()
+}
+
+// tookText is how long a step took, in two or three digits.
+func tookText(d time.Duration) string {
+	unit := time.Microsecond
+	switch {
+	case d >= time.Second:
+		unit = 100 * time.Millisecond
+	case d >= time.Millisecond:
+		unit = time.Millisecond
+	}
+	return route.Duration(d.Round(unit)).String()
 }

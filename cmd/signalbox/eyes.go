@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -93,11 +94,21 @@ func newEyes(o eyesOptions, registry prometheus.Registerer) (*eyes, error) {
 	}
 	first, err := e.read()
 	if err != nil {
-		return nil, wrong("mend the settings of --probes.file", err)
+		return nil, wrong("signalbox check --probes.file "+o.file+" tries them again", refusedSettings(err))
 	}
 	e.listen(first)
 	e.use(first)
+	o.logger.Info("settings of probes loaded", "file", o.file)
 	return e, nil
+}
+
+// refusedSettings says of settings that cannot be used how many problems they have.
+func refusedSettings(err error) error {
+	var found settings.Problems
+	if errors.As(err, &found) {
+		return fmt.Errorf("the settings of probes have %s:\n%w", plural(len(found), "problem"), err)
+	}
+	return err
 }
 
 // serve lets the settings say by which keys providers' webhooks are taken. It is called before run.

@@ -297,3 +297,11 @@ routes:
 		}
 	}
 }
+
+func TestTimesOfStepsAreShort(t *testing.T) {
+	for took, want := range map[time.Duration]string{0: "0s", 220*time.Microsecond + 7: "220us", 1603 * time.Microsecond: "2ms", 813516 * time.Microsecond: "814ms", 5001239 * time.Microsecond: "5s", 72340 * time.Millisecond: "1m12s300ms"} {
+		if got := tookText(took); got != want {
+			t.Errorf("%d: got %s, want %s", took, got, want)
+		}
+	}
+}

@@ -20,7 +20,7 @@ func newRun(stderr io.Writer) *cobra.Command {
 		Short: "Watch routes, decide, and serve the table",
 		Long: `Runs signalbox: takes observations at /events and /receipts, judges every route every five seconds, decides
 by the policy, keeps state in the data folder, and serves the table at /routes. SIGHUP or POST /-/reload
-reads the policy again; a bad policy is refused whole and the old one stays.
+reads the policy and the settings of probes again; where either is bad, both stay as they were.
 
 The policy lies in a folder, or in a git repository that is looked at every minute; there the commit is its
 revision, and the last good commit is kept in the data folder for when the repository is away.
