@@ -49,3 +49,14 @@ func Cause(err error) string {
 	}
 	return "error"
 }
+
+// Ours reports whether a connection failed for want of something on this machine: descriptors, memory, ports, or leave to
+// connect. That says nothing of the route.
+func Ours(err error) bool {
+	for _, want := range [...]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EACCES, syscall.EPERM} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return false
+}

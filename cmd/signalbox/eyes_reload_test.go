@@ -4,13 +4,18 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"signalbox/probes/smsctest"
 )
 
 // keyed are settings with a key for Kannel's calls, one for test phones, and a route by its SMSC id.
@@ -163,4 +168,57 @@ func metricOf(t *testing.T, url, series string) float64 {
 	}
 	t.Fatalf("metrics: want %s", series)
 	return 0
+}
+
+// Each reload closes what it replaces: binds are unbound before new ones are made, and neither goroutines nor descriptors pile
+// up.
+func TestReloadsLeaveNothingBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("binds some dozens of times")
+	}
+	carrier := startCarrier(t, smsctest.Options{})
+	api := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(api.Close)
+	url := startSeeing(t, bindPolicy, fmt.Sprintf(`
+version: 1
+defaults: {every: 50ms, recheck: 50ms}
+routes:
+  acme: {smpp: {address: %q, system_id: probe}}
+  bolt: {http: {every: 50ms, url: %q}}
+inbound: {phones: {secret: {env: PATH}, from: from, text: text}}
+collectors: {kannel: [{name: k, every: 50ms, url: %q}]}
+`, carrier.Addr(), api.URL, api.URL))
+	reloads := func(n int) {
+		for range n {
+			binds := carrier.Counters().Binds
+			if got := reload(t, url); got != 200 {
+				t.Fatalf("reload: got %d", got)
+			}
+			eventually(t, "the probe binds anew", func() bool { return carrier.Counters().Binds > binds })
+		}
+	}
+	reloads(3)
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	reloads(30)
+	const slack = 8 // connections of this test and of what looks, as they come and go
+	eventually(t, "goroutines are as before", func() bool { return runtime.NumGoroutine() <= goroutines+slack })
+	eventually(t, "descriptors are as before", func() bool { return openFiles(t) <= files+slack })
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc here")
+	}
+	return len(entries)
 }

@@ -166,6 +166,8 @@ func (p *Prober) Probe(ctx context.Context) (probes.Look, error) {
 	switch {
 	case probes.Canceled(ctx) != nil:
 		return log.Look(), ctx.Err()
+	case probes.Ours(err):
+		return log.Look(), errors.New("no connection could be made from here: " + cause(err)) // the error would repeat the URL
 	case err != nil:
 		log.Failed("http", time.Now(), time.Since(sent), causeOf(err), saidOf(err, p.o.Timeout))
 		return log.Look(), nil
@@ -182,6 +184,14 @@ func causeOf(err error) string {
 		return "tls"
 	}
 	return probes.Cause(err)
+}
+
+// cause is the innermost error, which names no address.
+func cause(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
 }
 
 // sending says that a message is about to be handed over, where one is.

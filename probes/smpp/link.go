@@ -84,8 +84,9 @@ func (l *Link) Probe(ctx context.Context) (probes.Look, error) {
 		s = nil
 	}
 	if s == nil {
-		if s = l.bind(ctx, log); s == nil {
-			return log.Look(), probes.Canceled(ctx)
+		var err error
+		if s, err = l.bind(ctx, log); s == nil {
+			return log.Look(), errors.Join(err, probes.Canceled(ctx))
 		}
 	} else {
 		log.OK("bind", time.Now(), 0, "the session is "+age(s)+" old")
@@ -97,19 +98,22 @@ func (l *Link) Probe(ctx context.Context) (probes.Look, error) {
 
 func age(s *Session) string { return time.Since(s.began).Round(time.Second).String() }
 
-// bind makes a session, step by step; nil where a step failed.
-func (l *Link) bind(ctx context.Context, log *probes.Log) *Session {
+// bind makes a session, step by step; nil where a step failed. An error says that it failed for a reason of ours.
+func (l *Link) bind(ctx context.Context, log *probes.Log) (*Session, error) {
 	s, err := Dial(ctx, l.o.Session)
 	var failed *PhaseError
 	if err != nil && !errors.As(err, &failed) {
 		log.Note(string(PhaseTCP), 0, "", err.Error())
-		return nil
+		return nil, nil
+	}
+	if probes.Ours(err) {
+		return nil, err
 	}
 	if probes.Canceled(ctx) != nil {
 		if s != nil {
 			s.Close()
 		}
-		return nil
+		return nil, nil
 	}
 	now := time.Now()
 	reached := func(p Phase, took time.Duration, said string) bool {
@@ -123,10 +127,10 @@ func (l *Link) bind(ctx context.Context, log *probes.Log) *Session {
 	t := timingOf(s, failed)
 	if !reached(PhaseTCP, t.TCP, "connected") || l.o.Session.TLS != nil && !reached(PhaseTLS, t.TLS, "the certificate is good") ||
 		!reached(PhaseBind, t.Bind, "bound as "+l.o.Session.Bind.String()) {
-		return nil
+		return nil, nil
 	}
 	l.hold(s)
-	return s
+	return s, nil
 }
 
 func timingOf(s *Session, failed *PhaseError) Timing {

@@ -378,3 +378,27 @@ func serverTLS(t *testing.T) *tls.Config {
 	certificate, _ := selfSigned(t, "smsc.example", net.IPv4(127, 0, 0, 1))
 	return &tls.Config{Certificates: []tls.Certificate{certificate}}
 }
+
+// A machine that has no descriptors left could not look: that is not the route's doing.
+func TestALookWithoutDescriptorsSaysNothingOfTheRoute(t *testing.T) {
+	l := linkTo(t, smsc(t, smsctest.Healthy()))
+	var had syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &had); err != nil {
+		t.Skip(err)
+	}
+	none := had
+	none.Cur = 3 // standard input, output and error; those that are open stay so
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Skip(err)
+	}
+	got, err := l.Probe(within(t, brief))
+	if back := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &had); back != nil {
+		t.Fatal(back)
+	}
+	if err == nil || len(got.Observations) > 0 {
+		t.Errorf("got %s, %v, want an error and nothing observed", told(got), err)
+	}
+	if got := look(t, l); told(got) != "tcp, bind, enquire" {
+		t.Errorf("with descriptors: got %s", told(got))
+	}
+}
