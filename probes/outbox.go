@@ -89,3 +89,21 @@ func (s *Schedule) send(ctx context.Context) {
 		}
 	}
 }
+
+// flush hands over what is left, once, after ctx is done: a schedule that another one replaces must not take along what it
+// saw.
+func (s *Schedule) flush(ctx context.Context) {
+	batch, dropped := s.out.take()
+	if len(batch) > 0 {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+		defer cancel()
+		if err := s.o.Sink(within, batch); err != nil {
+			dropped += len(batch)
+			s.o.Logger.Debug("observations of probes not taken", "err", err)
+		}
+	}
+	if dropped > 0 {
+		s.o.Metrics.drop(dropped)
+		s.o.Logger.Warn("observations of probes dropped", "reason", fmt.Sprintf("nobody took %d before the end", dropped))
+	}
+}

@@ -132,6 +132,7 @@ func (s *Schedule) Run(ctx context.Context) error {
 	sending.Go(func() { s.send(ctx) })
 	running.Wait()
 	sending.Wait()
+	s.flush(ctx)
 	s.close()
 	return nil
 }

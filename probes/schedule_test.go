@@ -345,3 +345,36 @@ func TestScheduleRefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 }
+
+// What was seen and not taken before a schedule ends, as when a reload replaces it, is handed over at its end.
+func TestScheduleTakesNothingAlongWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sink := &collected{}
+		sink.fail(errors.New("full"))
+		play(t, time.Millisecond, ScheduleOptions{Sink: sink.take, Tasks: []Task{task10s(&played{look: always(true)})}}, func(*Schedule) {
+			time.Sleep(35 * time.Second)
+			if sink.count() != 0 || sink.errs == 0 {
+				t.Errorf("got %d taken, %d refused, want some refused", sink.count(), sink.errs)
+			}
+			sink.fail(nil)
+		})
+		if n := sink.count(); n < 3 || n > 4 {
+			t.Errorf("got %d observations, want all of 35 s", n)
+		}
+	})
+}
+
+// At the end nobody waits for a sink that does not come back.
+func TestScheduleEndsThoughNobodyTakesWhatItSaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		metrics, err := NewMetrics(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stuck := func(ctx context.Context, _ []route.Observation) error { <-ctx.Done(); return ctx.Err() }
+		play(t, 15*time.Second, ScheduleOptions{Sink: stuck, Metrics: metrics, Tasks: []Task{task10s(&played{look: always(true)})}})
+		if n := testutil.ToFloat64(metrics.dropped); n == 0 {
+			t.Error("what was dropped is not counted")
+		}
+	})
+}
