@@ -69,7 +69,7 @@ type MailboxStats struct {
 
 // NewMailbox returns an empty one.
 func NewMailbox() *Mailbox {
-	return &Mailbox{now: time.Now, receipts: map[letter]*waiting{}, tokens: map[string]*waiting{}, sending: map[route.ID]int{}, spell: map[route.ID]func(string) string{}}
+	return &Mailbox{now: time.Now, receipts: map[letter]*waiting{}, tokens: map[string]*waiting{}, sending: map[route.ID]int{}}
 }
 
 // Stats are the counts since the Mailbox was made.
@@ -79,11 +79,12 @@ func (m *Mailbox) Stats() MailboxStats {
 	return m.stats
 }
 
-// Spell says how to bring the ids of a route's receipts into the form that its prober waits for them in.
-func (m *Mailbox) Spell(r route.ID, receipt func(id string) string) {
+// Spellings says how to bring the ids of a route's receipts into the form that its prober waits for them in, by route; those
+// of a route that is absent are as they are. The map is kept.
+func (m *Mailbox) Spellings(receipt map[route.ID]func(id string) string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.spell[r] = receipt
+	m.spell = receipt
 }
 
 // Sending says that a message is being submitted, so that a receipt which overtakes the response is kept for it. The

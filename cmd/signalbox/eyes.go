@@ -201,9 +201,11 @@ func (e *eyes) listen(s *sight) {
 // use brings the probes of settings into force, which cannot fail any more: whatever could has been done by reading them.
 func (e *eyes) use(s *sight) {
 	e.ledger.SetBudgets(budgetOf(s.settings.Budget), s.budgets)
+	spell := map[route.ID]func(string) string{}
 	for id, ids := range s.spelt {
-		e.box.Spell(id, ids.Receipt)
+		spell[id] = ids.Receipt
 	}
+	e.box.Spellings(spell)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.now = s

@@ -22,7 +22,7 @@ type sight struct {
 	settings *settings.Settings
 	schedule *probes.Schedule
 	budgets  map[route.ID]probes.Budget
-	spelt    map[route.ID]smpp.IDs // how each route spells the ids of its receipts
+	spelt    map[route.ID]smpp.IDs // how each route that sends by SMPP spells the ids of its receipts
 	receipts *receipts.Set         // nil at a vantage point, which has no webhooks
 	inbound  *inbound.Set          // likewise
 }
@@ -119,7 +119,9 @@ func (b *builder) secret(path string, s settings.Secret) string {
 func (b *builder) route(id route.ID, r settings.Route) {
 	path := "routes." + string(id)
 	if r.SMPP != nil {
-		if link := b.smpp(id, path+".smpp", r.SMPP); link != nil && r.Message != nil {
+		link, ids := b.smpp(id, path+".smpp", r.SMPP)
+		if link != nil && r.Message != nil {
+			b.spelt[id] = ids // an API's ids are as they are
 			b.message(id, path+".message", link, r)
 		}
 	}
@@ -128,7 +130,7 @@ func (b *builder) route(id route.ID, r settings.Route) {
 	}
 }
 
-func (b *builder) smpp(id route.ID, path string, p *settings.SMPP) *smpp.Link {
+func (b *builder) smpp(id route.ID, path string, p *settings.SMPP) (*smpp.Link, smpp.IDs) {
 	timeout := p.Timeout.D()
 	o := smpp.LinkOptions{Route: id, DedicatedAccount: p.DedicatedAccount, EnquireTimeout: timeout, Arrivals: b.eyes.box,
 		Session: smpp.Options{Addr: p.Address, SystemID: p.SystemID, SystemType: p.SystemType, DialTimeout: 3 * timeout, PhaseTimeout: timeout, StallTimeout: timeout}}
@@ -144,11 +146,10 @@ func (b *builder) smpp(id route.ID, path string, p *settings.SMPP) *smpp.Link {
 	o.Receipts = smpp.ReceiptParser{AcceptedFinal: p.AcceptedFinal, Detect: map[string]smpp.Detect{"tlv": smpp.DetectTLV, "text": smpp.DetectText}[p.ReceiptDetect]}
 	link, err := smpp.NewLink(o)
 	if b.bad(path, err) {
-		return nil
+		return nil, 0
 	}
-	b.spelt[id] = o.IDs
 	b.tasks = append(b.tasks, probes.Task{Route: id, Way: "smpp", Every: p.Every.D(), Recheck: p.Recheck.D(), Timeout: 4*timeout + slack, Prober: link})
-	return link
+	return link, o.IDs
 }
 
 func (b *builder) message(id route.ID, path string, link *smpp.Link, r settings.Route) {

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"signalbox/probes"
+	"signalbox/probes/smpp"
 	"signalbox/probes/smsctest"
 	"signalbox/rules/route"
 )
@@ -303,5 +304,40 @@ func TestTimesOfStepsAreShort(t *testing.T) {
 		if got := tookText(took); got != want {
 			t.Errorf("%d: got %s, want %s", took, got, want)
 		}
+	}
+}
+
+// How SMPP spells ids is SMPP's: the ids of messages by an API are as they are, also beside a bind, and after a reload that
+// sends by the other way.
+func TestIDsAreSpeltByTheWayThatSends(t *testing.T) {
+	const by = `
+version: 1
+numbers: {uk: {number: "447700900001", network: GB}}
+budget: {messages: 10}
+routes: {acme: {smpp: {address: "127.0.0.1:1"}%s}}
+`
+	const smppSends, httpSends = `, message: {numbers: [uk]}`, `, http: {url: "http://127.0.0.1:1/", message_id: $.id, message: {numbers: [uk], receipt: 60s}}`
+	file := filepath.Join(t.TempDir(), "probes.yml")
+	writeText(t, file, fmt.Sprintf(by, smppSends))
+	e, err := newEyes(eyesOptions{file: file, data: filepath.Dir(file), logger: slog.New(slog.DiscardHandler), sink: discard}, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := func(id string) bool {
+		return e.box.Own(&route.Observation{Kind: route.KindReceipt, Route: "acme", Message: id, Status: route.StatusDelivered})
+	}
+	e.box.Sent("acme", smpp.IDsAsIs.Response("0abc-1"))
+	if !own("ABC-1") {
+		t.Error("sent by SMPP: want the receipt known in capitals and without zeros")
+	}
+	writeText(t, file, fmt.Sprintf(by, httpSends))
+	next, err := e.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.use(next)
+	e.box.Sent("acme", "0abc-2")
+	if own("ABC-2") || !own("0abc-2") {
+		t.Error("sent by an API: want the receipt known by the id as it is, and by no other")
 	}
 }

@@ -30,7 +30,7 @@ func messagesTo(t testing.TB, addr string, box *probes.Mailbox, change ...func(*
 			c(lo, &o)
 		}
 	})
-	box.Spell("acme", l.o.IDs.Receipt)
+	box.Spellings(map[route.ID]func(string) string{"acme": l.o.IDs.Receipt})
 	o.Link = l
 	m, err := NewMessages(o)
 	if err != nil {
