@@ -25,12 +25,16 @@ type sight struct {
 	spelt    map[route.ID]smpp.IDs // how each route that sends by SMPP spells the ids of its receipts
 	receipts *receipts.Set         // nil at a vantage point, which has no webhooks
 	inbound  *inbound.Set          // likewise
+	counters map[string]*promql.Collector
 }
 
 // build makes what settings ask for. It reaches no network, and changes nothing of what is in force. Everything that is wrong
 // is told at once.
 func (e *eyes) build(s *settings.Settings) (*sight, error) {
-	b := &builder{eyes: e, sight: sight{settings: s, budgets: map[route.ID]probes.Budget{}, spelt: map[route.ID]smpp.IDs{}}}
+	b := &builder{eyes: e, sight: sight{settings: s, budgets: map[route.ID]probes.Budget{}, spelt: map[route.ID]smpp.IDs{}, counters: map[string]*promql.Collector{}}}
+	if now := e.current(); now != nil {
+		b.before = now.counters
+	}
 	ids := make([]route.ID, 0, len(s.Routes))
 	for id := range s.Routes {
 		ids = append(ids, id)
@@ -66,6 +70,7 @@ type builder struct {
 	tasks      []probes.Task
 	gatherings []probes.Gathering
 	wrong      settings.Problems
+	before     map[string]*promql.Collector // by name, those in force: what they have read so far is not to be forgotten
 }
 
 // unheard refuses what a vantage point cannot hear: it has no webhooks, so that what comes back by them would be missing each
@@ -236,8 +241,12 @@ func (b *builder) prometheus(path string, p *settings.Prometheus) {
 	var err error
 	o.TLS, err = tlsOf(p.TLS)
 	b.bad(path, err)
-	c, err := promql.New(o)
+	c := b.before[p.Name]
+	if c == nil || !c.Reads(o) {
+		c, err = promql.New(o)
+	}
 	if !b.bad(path, err) {
+		b.counters[p.Name] = c
 		b.gather("promql", p.Name, p.Every.D(), c)
 	}
 }

@@ -341,3 +341,41 @@ routes: {acme: {smpp: {address: "127.0.0.1:1"}%s}}
 		t.Error("sent by an API: want the receipt known by the id as it is, and by no other")
 	}
 }
+
+// A collector of counters whose settings stay as they are goes on over a reload: a new one would tell nothing for twenty
+// minutes.
+func TestCountersAreReadOnOverAReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "probes.yml")
+	text := func(delay string) {
+		writeText(t, file, "version: 1\ncollectors: {prometheus: [{name: p, url: \"http://127.0.0.1:1\", delay: "+delay+", headers: {X-Scope-OrgID: {env: TENANT}}}]}\n")
+	}
+	t.Setenv("TENANT", "a")
+	text("10s")
+	e, err := newEyes(eyesOptions{file: file, data: filepath.Dir(file), logger: slog.New(slog.DiscardHandler), sink: discard}, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	goesOn := func() bool {
+		next, err := e.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := e.current().counters["p"]
+		e.use(next)
+		return next.counters["p"] == was
+	}
+	if !goesOn() {
+		t.Error("nothing has changed: got a new one")
+	}
+	t.Setenv("TENANT", "b")
+	if goesOn() {
+		t.Error("another header: want a new one")
+	}
+	text("20s")
+	if goesOn() {
+		t.Error("another delay: want a new one")
+	}
+	if !goesOn() {
+		t.Error("nothing has changed any more: got a new one")
+	}
+}

@@ -7,6 +7,7 @@
 package promql
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -106,14 +107,45 @@ const (
 
 // New checks the options. It reaches no network.
 func New(o Options) (*Collector, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	client, err := api.NewClient(api.Config{Address: o.URL, RoundTripper: newTripper(o)})
+	if err != nil {
+		return nil, fmt.Errorf("promql %s: %w", o.Name, err)
+	}
+	return &Collector{o: o, api: v1.NewAPI(client), series: map[string]*counter{}, keys: map[route.Key]*seen{}, warm: fresh, past: map[route.Key]share{}}, nil
+}
+
+// Reads reports whether a new collector of these options would read the same counters in the same way. Then this one can go on
+// in its place: it knows what it has read, and a new one tells nothing for twenty minutes.
+func (c *Collector) Reads(o Options) bool {
+	o, err := o.withDefaults()
+	was := &c.o
+	return err == nil && o.Name == was.Name && o.URL == was.URL && o.Interval == was.Interval && o.Delay == was.Delay &&
+		maps.Equal(o.Headers, was.Headers) && maps.Equal(o.Params, was.Params) && maps.Equal(o.Queries, was.Queries) && sameTLS(o.TLS, was.TLS)
+}
+
+// sameTLS compares what can be configured of TLS.
+func sameTLS(a, b *tls.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ServerName == b.ServerName && a.RootCAs.Equal(b.RootCAs) && slices.EqualFunc(a.Certificates, b.Certificates, func(x, y tls.Certificate) bool {
+		return slices.EqualFunc(x.Certificate, y.Certificate, bytes.Equal)
+	})
+}
+
+func (o Options) withDefaults() (Options, error) {
 	if o.Name == "" || o.URL == "" {
-		return nil, errors.New("promql: want Name and URL")
+		return o, errors.New("promql: want Name and URL")
 	}
 	if o.Interval <= 0 {
 		o.Interval = 15 * time.Second
 	}
 	if o.Interval > maxInterval {
-		return nil, fmt.Errorf("promql %s: want counters at most %s apart, got %s: a source that is silent for longer counts as away", o.Name, route.Duration(maxInterval), route.Duration(o.Interval))
+		return o, fmt.Errorf("promql %s: want counters at most %s apart, got %s: a source that is silent for longer counts as away", o.Name, route.Duration(maxInterval), route.Duration(o.Interval))
 	}
 	if o.Delay <= 0 {
 		o.Delay = 10 * time.Second
@@ -124,16 +156,12 @@ func New(o Options) (*Collector, error) {
 	queries := Queries()
 	for name, q := range o.Queries {
 		if _, known := queries[name]; !known {
-			return nil, fmt.Errorf("promql %s: want a query of %s, got %q", o.Name, strings.Join(slices.Sorted(maps.Keys(queries)), ", "), name)
+			return o, fmt.Errorf("promql %s: want a query of %s, got %q", o.Name, strings.Join(slices.Sorted(maps.Keys(queries)), ", "), name)
 		}
 		queries[name] = q
 	}
 	o.Queries = queries
-	client, err := api.NewClient(api.Config{Address: o.URL, RoundTripper: newTripper(o)})
-	if err != nil {
-		return nil, fmt.Errorf("promql %s: %w", o.Name, err)
-	}
-	return &Collector{o: o, api: v1.NewAPI(client), series: map[string]*counter{}, keys: map[route.Key]*seen{}, warm: fresh, past: map[route.Key]share{}}, nil
+	return o, nil
 }
 
 // Collect reads all counters at one moment and returns what has been counted since the last time.

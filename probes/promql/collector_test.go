@@ -1,6 +1,8 @@
 package promql
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -349,4 +351,38 @@ func FuzzAnswer(f *testing.F) {
 			s.pass(15 * time.Second)
 		}
 	})
+}
+
+// A collector goes on over a reload only where a new one would read the same: of TLS, what can be configured counts.
+func TestReadsComparesAllThatIsConfigured(t *testing.T) {
+	whole := func() Options {
+		return Options{Name: "p", URL: "http://127.0.0.1:1", Headers: map[string]string{"X-Scope-OrgID": "a"}, Params: map[string]string{"dedup": "true"}, Queries: map[string]string{Submitted: "x"},
+			TLS: &tls.Config{ServerName: "p.example", Certificates: []tls.Certificate{{Certificate: [][]byte{{1}}}}}}
+	}
+	c, err := New(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Options){
+		"the name":          func(o *Options) { o.Name = "q" },
+		"the URL":           func(o *Options) { o.URL = "http://127.0.0.1:2" },
+		"a header":          func(o *Options) { o.Headers["X-Scope-OrgID"] = "b" },
+		"a parameter":       func(o *Options) { o.Params["dedup"] = "false" },
+		"a query":           func(o *Options) { o.Queries[Submitted] = "y" },
+		"the interval":      func(o *Options) { o.Interval = 5 * time.Second },
+		"the delay":         func(o *Options) { o.Delay = 5 * time.Second },
+		"no TLS":            func(o *Options) { o.TLS = nil },
+		"the server's name": func(o *Options) { o.TLS.ServerName = "q.example" },
+		"a certificate":     func(o *Options) { o.TLS.Certificates[0].Certificate[0] = []byte{2} },
+		"its authorities":   func(o *Options) { o.TLS.RootCAs = x509.NewCertPool() },
+		"nonsense":          func(o *Options) { o.Interval = time.Hour },
+	} {
+		o := whole()
+		if !c.Reads(o) {
+			t.Fatal("the same options: want it to go on")
+		}
+		if change(&o); c.Reads(o) {
+			t.Errorf("%s: want a new one", name)
+		}
+	}
 }

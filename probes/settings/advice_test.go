@@ -45,6 +45,13 @@ func TestLooksAreThoseOfEachKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bare, err := Parse("p.yml", []byte("version: 1\ncollectors: {jasmin: [{name: j1, url: \"http://127.0.0.1:1/metrics\"}]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bare.Looks("any"); len(got) != 3 {
+		t.Errorf("a gateway without a map: got %v, want bind, queue and throttle of each route", got)
+	}
 	second := func(n int) route.Duration { return route.Duration(time.Duration(n) * time.Second) }
 	usual := Times{second(10), second(2), second(5)}
 	for id, want := range map[route.ID]map[string]Times{
