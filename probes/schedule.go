@@ -23,6 +23,9 @@ type Task struct {
 	Prober  Prober
 }
 
+// name is what tells a task from the others of its schedule.
+func (t Task) name() string { return string(t.Route) + " " + t.Way }
+
 // Gathering is one collector and how often it collects.
 type Gathering struct {
 	Name    string // of the source: with Way it names the gathering
@@ -77,7 +80,7 @@ func NewSchedule(o ScheduleOptions) (*Schedule, error) {
 	s := &Schedule{o: o, slots: make(chan struct{}, o.Concurrent), out: outbox{wake: make(chan struct{}, 1)}}
 	seen := map[string]bool{}
 	for _, t := range o.Tasks {
-		name := string(t.Route) + " " + t.Way
+		name := t.name()
 		if t.Prober == nil || t.Every <= 0 || t.Timeout <= 0 || seen[name] {
 			return nil, fmt.Errorf("schedule: %s: want a prober, a name of its own, and times above 0", name)
 		}
@@ -115,6 +118,21 @@ func (s *Schedule) Status() []route.Watch {
 		t.mu.Unlock()
 	}
 	return out
+}
+
+// Follow shows of each task, until it looks, what the one of the same name in another schedule saw last. It is called before Run.
+func (s *Schedule) Follow(before *Schedule) {
+	last := map[string]*route.Transcript{}
+	for _, t := range before.tasks {
+		t.mu.Lock()
+		last[t.name()] = t.last
+		t.mu.Unlock()
+	}
+	for _, t := range s.tasks {
+		t.mu.Lock()
+		t.last = last[t.name()]
+		t.mu.Unlock()
+	}
 }
 
 // Run looks until ctx is done, then closes the probers. It leaves no goroutine behind but those of probers that hang.
@@ -159,7 +177,7 @@ func (s *Schedule) close() {
 
 // repeat looks with one prober. The first looks are spread over the interval, so that they do not all come at once.
 func (s *Schedule) repeat(ctx context.Context, t *task) {
-	wait := spread(string(t.Route)+" "+t.Way, t.Every)
+	wait := spread(t.name(), t.Every)
 	for t.sleep(ctx, wait) {
 		select {
 		case s.slots <- struct{}{}:

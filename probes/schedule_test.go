@@ -378,3 +378,32 @@ func TestScheduleEndsThoughNobodyTakesWhatItSaw(t *testing.T) {
 		}
 	})
 }
+
+// After a reload a screen shows what was seen last, until the task has looked anew: messages are minutes apart.
+func TestScheduleShowsWhatWasSeenBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var before *Schedule
+		play(t, time.Minute, ScheduleOptions{Tasks: []Task{task10s(&played{look: always(false)})}}, func(s *Schedule) { before = s })
+		other := task10s(&played{look: always(true)})
+		other.Way = "http"
+		next, err := NewSchedule(ScheduleOptions{Sink: (&collected{}).take, Tasks: []Task{task10s(&played{look: always(true)}), other}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next.Follow(before)
+		if got := next.Status(); got[0].Last == nil || got[0].Last.Steps[0].OK || got[1].Last != nil {
+			t.Errorf("before it looks: got %+v, want what failed last, and nothing of another way", got)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- next.Run(ctx) }()
+		time.Sleep(time.Minute)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := next.Status(); !got[0].Last.Steps[0].OK {
+			t.Errorf("once it has looked: got %+v", got[0].Last)
+		}
+	})
+}

@@ -208,6 +208,9 @@ func (e *eyes) use(s *sight) {
 	e.box.Spellings(spell)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.now != nil {
+		s.schedule.Follow(e.now.schedule)
+	}
 	e.now = s
 }
 
