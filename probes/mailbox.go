@@ -45,17 +45,12 @@ type waiting struct {
 	sent  string      // text, of a handset's message
 	until time.Time   // when it is forgotten
 	got   *Return     // what came; nil for nothing yet
-
-	// shared says that a webhook told of the message as sent before it was known to be ours. It counts as a submit of the
-	// senders' then, and so must its receipt: a submit without one is a lost message.
-	shared bool
 }
 
-// earlyReceipt is what came of a message that nobody knew.
+// earlyReceipt is one of a message that nobody knew.
 type earlyReceipt struct {
 	letter
 	Return
-	submit bool // a webhook's word that it is sent, not a receipt
 }
 
 // MailboxStats counts what a Mailbox had to do with.
@@ -191,9 +186,11 @@ func (w *waiting) give(r Return) bool {
 	return true
 }
 
-// Own reports whether an observation is of a probe's own message: a receipt, which it gives to whom it belongs, or a webhook's
-// word that it is sent. All others are of the senders' traffic. It keeps nothing of the observation.
-func (m *Mailbox) Own(o *route.Observation) bool {
+// Own reports whether an observation is of a probe's own message, and of none that senders told of, as known says: a receipt,
+// or a webhook's word that it is sent. All others are of the senders' traffic and count there. A receipt is given to the probe
+// that waits for it in either case: ids of senders and of carriers may meet, and a webhook may have told of a message as sent
+// before anybody knew whose it is. It keeps nothing of the observation.
+func (m *Mailbox) Own(o *route.Observation, known func(*route.Observation) bool) bool {
 	if o.Kind != route.KindReceipt && o.Kind != route.KindSubmit {
 		return false
 	}
@@ -204,13 +201,9 @@ func (m *Mailbox) Own(o *route.Observation) bool {
 	}
 	at := m.spelt(letter{o.Route, o.Message})
 	if o.Kind == route.KindReceipt {
-		return m.receipt(at, Return{At: m.now(), Status: o.Status, Code: o.Code})
+		return m.receipt(at, Return{At: m.now(), Status: o.Status, Code: o.Code}) && !known(o)
 	}
-	w := m.receipts[at]
-	if w == nil && m.sending[at.route] > 0 {
-		m.keepEarly(earlyReceipt{letter: at, Return: Return{At: m.now()}, submit: true})
-	}
-	return w != nil && !w.shared
+	return m.receipts[at] != nil && !known(o)
 }
 
 // spelt is a letter as probers wait for it.
@@ -228,14 +221,14 @@ func (m *Mailbox) Arrived(r route.ID, messageID string, got Return) bool {
 	return m.receipt(m.spelt(letter{r, messageID}), got)
 }
 
-// receipt gives a receipt to whom it belongs; one that says nothing final is taken and forgotten. It reports whether it
-// concerns nobody else.
+// receipt gives a receipt to whom it belongs, and reports whether somebody has waited for it; one that says nothing final is
+// taken and forgotten.
 func (m *Mailbox) receipt(at letter, r Return) bool {
 	w := m.receipts[at]
 	switch {
 	case w == nil:
 		if m.sending[at.route] > 0 && r.Status.Final() {
-			m.keepEarly(earlyReceipt{letter: at, Return: r})
+			m.keepEarly(earlyReceipt{at, r})
 		}
 		return false
 	case !r.Status.Final():
@@ -244,7 +237,7 @@ func (m *Mailbox) receipt(at letter, r Return) bool {
 	default:
 		m.stats.Duplicates++
 	}
-	return !w.shared
+	return true
 }
 
 func (m *Mailbox) keepEarly(e earlyReceipt) {
@@ -257,11 +250,7 @@ func (m *Mailbox) keepEarly(e earlyReceipt) {
 
 func (m *Mailbox) findEarly(at letter, w *waiting) {
 	for _, e := range m.early {
-		switch {
-		case e.letter != at || m.now().Sub(e.At) > earlyAge:
-		case e.submit:
-			w.shared = true
-		case w.give(e.Return):
+		if e.letter == at && m.now().Sub(e.At) <= earlyAge && w.give(e.Return) {
 			m.stats.Receipts++
 		}
 	}

@@ -14,9 +14,10 @@ import (
 	"signalbox/rules/route"
 )
 
-// takeAll gives a Mailbox what came, and returns what is not its own.
-func takeAll(m *Mailbox, all []route.Observation) []route.Observation {
-	return slices.DeleteFunc(all, func(o route.Observation) bool { return m.Own(&o) })
+// takeAll gives a Mailbox what came, and returns what is not its own. Senders told of the messages known.
+func takeAll(m *Mailbox, all []route.Observation, known ...string) []route.Observation {
+	told := func(o *route.Observation) bool { return slices.Contains(known, o.Message) }
+	return slices.DeleteFunc(all, func(o route.Observation) bool { return m.Own(&o, told) })
 }
 
 func receiptOf(id string, s route.Status) route.Observation {
@@ -223,7 +224,7 @@ func TestMailboxLeavesNoSubmitWithoutItsReceipt(t *testing.T) {
 	m.Sent("acme", "p-1")
 	m.Sent("acme", "p-2")
 	over()
-	rest := takeAll(m, []route.Observation{submit("p-2"), submit("p-1"), submit("m-2"), receiptOf("p-1", route.StatusDelivered), receiptOf("p-2", route.StatusDelivered)})
+	rest := takeAll(m, []route.Observation{submit("p-2"), submit("p-1"), submit("m-2"), receiptOf("p-1", route.StatusDelivered), receiptOf("p-2", route.StatusDelivered)}, "p-1", "m-1", "m-2")
 	var left []string
 	for _, o := range rest {
 		left = append(left, fmt.Sprintf("%s %d", o.Message, o.Kind))
@@ -245,7 +246,7 @@ func TestMailboxKeepsNoBuffers(t *testing.T) {
 	buffer := []byte("P-1")
 	o := receiptOf("", route.StatusDelivered)
 	o.Message = unsafe.String(&buffer[0], len(buffer))
-	m.Own(&o)
+	m.Own(&o, func(*route.Observation) bool { return false })
 	copy(buffer, "X-9")
 	m.Sent("acme", "P-1")
 	over()
@@ -253,5 +254,17 @@ func TestMailboxKeepsNoBuffers(t *testing.T) {
 	cancel()
 	if r, err := m.Receipt(gone, "acme", "P-1"); err != nil || r.Status != route.StatusDelivered {
 		t.Errorf("got %v, %v, want the receipt that came early", r, err)
+	}
+}
+
+// Senders' ids and carriers' may meet. The sender never loses a receipt by it.
+func TestMailboxTakesNothingFromSenders(t *testing.T) {
+	m := NewMailbox()
+	m.Sent("acme", "77")
+	if rest := takeAll(m, []route.Observation{receiptOf("77", route.StatusDelivered)}, "77"); len(rest) != 1 {
+		t.Error("the receipt of a sender's message 77 was taken for the probe's")
+	}
+	if r, err := m.Receipt(t.Context(), "acme", "77"); err != nil || r.Status != route.StatusDelivered {
+		t.Errorf("the probe: got %v, %v", r, err)
 	}
 }

@@ -147,7 +147,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	}
 	take := func(ctx context.Context, batch []route.Observation) error {
 		// The probes' own go first: a full queue must not keep them from those who wait.
-		if batch = slices.DeleteFunc(batch, func(o route.Observation) bool { return d.eyes.box.Own(&o) }); len(batch) == 0 {
+		if batch = slices.DeleteFunc(batch, func(o route.Observation) bool { return d.eyes.box.Own(&o, joiner.Knows) }); len(batch) == 0 {
 			return nil
 		}
 		return events.Take(ctx, batch)

@@ -324,7 +324,7 @@ routes: {acme: {smpp: {address: "127.0.0.1:1"}%s}}
 		t.Fatal(err)
 	}
 	own := func(id string) bool {
-		return e.box.Own(&route.Observation{Kind: route.KindReceipt, Route: "acme", Message: id, Status: route.StatusDelivered})
+		return e.box.Own(&route.Observation{Kind: route.KindReceipt, Route: "acme", Message: id, Status: route.StatusDelivered}, func(*route.Observation) bool { return false })
 	}
 	e.box.Sent("acme", smpp.IDsAsIs.Response("0abc-1"))
 	if !own("ABC-1") {

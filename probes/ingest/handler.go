@@ -40,9 +40,9 @@ type Options struct {
 	// every class is.
 	Class func(route.Class) (judged bool, near route.Class)
 
-	// Own reports whether a posted receipt is of one of our own test messages, and takes it where it is: it says nothing of
-	// the senders' traffic. It must not keep the observation's Message. Nil: none is.
-	Own func(*route.Observation) bool
+	// Own reports whether a posted receipt is of one of our own test messages and of none that senders told of, as known says.
+	// Then it says nothing of their traffic. It must not keep the observation's Message. Nil: none is.
+	Own func(o *route.Observation, known func(*route.Observation) bool) bool
 
 	Now      func() time.Time // default time.Now
 	MaxAhead time.Duration    // how far an event may be ahead of Now; default 60s
@@ -61,6 +61,7 @@ type Handler struct {
 	o       Options
 	metrics *metrics
 	works   sync.Pool // of *work
+	known   func(*route.Observation) bool
 
 	mu   sync.Mutex // guards owed
 	owed [][]route.Observation
@@ -90,7 +91,7 @@ func New(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	return &Handler{o: o, metrics: m}, nil
+	return &Handler{o: o, metrics: m, known: o.Joiner.Knows}, nil
 }
 
 // work is the state of one request; its buffers are used again.
@@ -224,7 +225,7 @@ func (k *work) take() error {
 		return nil
 	}
 	k.accepted++
-	if k.o.Kind == route.KindReceipt && k.h.o.Own != nil && k.h.o.Own(&k.o) {
+	if k.o.Kind == route.KindReceipt && k.h.o.Own != nil && k.h.o.Own(&k.o, k.h.known) {
 		return nil
 	}
 	return k.join(&k.o)

@@ -148,6 +148,19 @@ func (j *Joiner) join(o *route.Observation, now int64, emit func(*route.Observat
 	}
 }
 
+// Knows reports whether an observation is of a message that senders told of: whose submit is remembered, or that says itself
+// when it was submitted.
+func (j *Joiner) Knows(o *route.Observation) bool {
+	if !o.Submitted.IsZero() {
+		return true
+	}
+	h := identity(o.Route, o.Message)
+	s := &j.shards[h&uint64(len(j.shards)-1)]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(h) != nil
+}
+
 // sweepAll forgets what is too old in every shard.
 func (j *Joiner) sweepAll(now int64, emit func(*route.Observation)) {
 	for i := range j.shards {

@@ -418,3 +418,32 @@ func TestJoinerInParallel(t *testing.T) {
 		t.Errorf("got %d finals, %+v; want 2000, each once", sum, s)
 	}
 }
+
+func TestJoinerKnowsWhatSendersToldOf(t *testing.T) {
+	j, err := NewJoiner(JoinerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	receipt := func(id string, submitted time.Time) *route.Observation {
+		return &route.Observation{Kind: route.KindReceipt, Time: at, Route: "acme", Message: id, Status: route.StatusDelivered, Submitted: submitted}
+	}
+	j.Join(&route.Observation{Kind: route.KindSubmit, Time: at, Route: "acme", Class: "otp", Network: "GB", Message: "m-1", Result: route.Accepted}, func(*route.Observation) {})
+	j.Join(receipt("early", time.Time{}), func(*route.Observation) {})
+	other := receipt("m-1", time.Time{})
+	other.Route = "bolt"
+	for name, c := range map[string]struct {
+		o    *route.Observation
+		want bool
+	}{
+		"its submit was told":             {receipt("m-1", time.Time{}), true},
+		"another route's":                 {other, false},
+		"nobody told of it":               {receipt("m-2", time.Time{}), false},
+		"a receipt of it alone":           {receipt("early", time.Time{}), false},
+		"it says when it was handed over": {receipt("m-3", at), true},
+	} {
+		if got := j.Knows(c.o); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}
