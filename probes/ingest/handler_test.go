@@ -474,3 +474,32 @@ func TestSlowBodiesEnd(t *testing.T) {
 		t.Errorf("got %d and %d observations, want 408 and the one that came", resp.StatusCode, len(s.got))
 	}
 }
+
+// A posted receipt of a test message of ours is accepted, and counts nowhere; only receipts are asked about.
+func TestHandlerLeavesOutWhatIsOurs(t *testing.T) {
+	var asked []string
+	h, s := newHandler(t, Options{Own: func(o *route.Observation, known func(*route.Observation) bool) bool {
+		asked = append(asked, fmt.Sprint(o.Message, " ", known(o)))
+		return !known(o) && strings.HasPrefix(o.Message, "p-")
+	}})
+	at := noon.Format(time.RFC3339)
+	line := func(what string) string { return strings.ReplaceAll(what, "AT", at) + "\n" }
+	r := post(t, h, strings.NewReader(
+		line(`{"type":"submit","time":"AT","id":"m-1","route":"acme","class":"otp","network":"GB","result":"accepted"}`)+
+			line(`{"type":"submit","time":"AT","id":"p-2","route":"acme","class":"otp","network":"GB","result":"accepted"}`)+
+			line(`{"type":"receipt","time":"AT","id":"m-1","route":"acme","status":"delivered"}`)+
+			line(`{"type":"receipt","time":"AT","id":"p-1","route":"acme","status":"delivered"}`)+
+			line(`{"type":"receipt","time":"AT","id":"p-2","route":"acme","status":"delivered"}`)))
+	if r.code != http.StatusOK || r.Accepted != 5 {
+		t.Errorf("got %d %s", r.code, r.body)
+	}
+	if want := []string{"m-1 true", "p-1 false", "p-2 true"}; !slices.Equal(asked, want) {
+		t.Errorf("asked about %q, want %q", asked, want)
+	}
+	if len(s.got) != 4 {
+		t.Errorf("handed over: got %+v, want all but the receipt of p-1", s.got)
+	}
+	if stats := h.o.Joiner.Stats(); stats.Early != 0 {
+		t.Errorf("got %+v, want no receipt that waits for a submit", stats)
+	}
+}
