@@ -152,22 +152,30 @@ func TestNoReceiptIsLostByReloading(t *testing.T) {
 // metricOf is the value of a series of a running daemon.
 func metricOf(t *testing.T, url, series string) float64 {
 	t.Helper()
+	v, found := seriesOf(t, url, series)
+	if !found {
+		t.Fatalf("metrics: want %s", series)
+	}
+	return v
+}
+
+// seriesOf is metricOf of a series that may not be there yet.
+func seriesOf(t *testing.T, url, series string) (value float64, found bool) {
+	t.Helper()
 	response, err := http.Get(url + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if value, is := strings.CutPrefix(lines.Text(), series+" "); is {
-			v, err := strconv.ParseFloat(value, 64)
-			if err != nil {
+		if text, is := strings.CutPrefix(lines.Text(), series+" "); is {
+			if value, err = strconv.ParseFloat(text, 64); err != nil {
 				t.Fatal(err)
 			}
-			return v
+			return value, true
 		}
 	}
-	t.Fatalf("metrics: want %s", series)
-	return 0
+	return 0, false
 }
 
 // Each reload closes what it replaces: binds are unbound before new ones are made, and neither goroutines nor descriptors pile

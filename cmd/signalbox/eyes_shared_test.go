@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,5 +78,45 @@ routes:
 		if n := metricOf(t, url, series); n != 0 {
 			t.Errorf("%s: got %v, want 0: it is no receipt of a sender", series, n)
 		}
+	}
+}
+
+// An account's webhook counts what its provider calls sent as submits. A probe's message is none of the senders': what counts
+// of it, if it was told before anybody knew whose it is, has its receipt too.
+func TestMessagesOfProbesAreNoSubmitsWithoutReceipts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second or two in real time")
+	}
+	var signalbox string // set before the first probe
+	hook := func(event, status, id string) {
+		postTo(signalbox+"/receipts/telnyx?route=acme&class=otp&network=GB&count=sent", fmt.Sprintf(`{"data":{"event_type":%q,"payload":{"id":%q,"to":[{"status":%q}]}}}`, event, id, status))
+	}
+	var n atomic.Int64
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		id := fmt.Sprint("p-", n.Add(1))
+		if n.Load()%2 == 0 {
+			hook("message.sent", "sent", id) // it overtakes the answer
+		}
+		fmt.Fprintf(w, `{"id":%q}`, id)
+		go func() {
+			hook("message.sent", "sent", id)
+			hook("message.finalized", "delivered", id)
+		}()
+	}))
+	t.Cleanup(provider.Close)
+	signalbox = startSeeing(t, bindPolicy, fmt.Sprintf(`
+version: 1
+numbers: {uk: {number: "447700900001", network: GB}}
+budget: {messages: 6}
+routes: {acme: {http: {every: 200ms, method: POST, url: %q, message_id: $.id, message: {numbers: [uk], receipt: 20s}}}}
+`, provider.URL))
+	looks := `signalbox_probe_looks_total{outcome="ok",route="acme",way="http"}`
+	eventually(t, "six messages are sent, and looked at to their receipts", func() bool {
+		got, _ := seriesOf(t, signalbox, looks)
+		return n.Load() == 6 && got == 6
+	})
+	eventually(t, "no message of a sender is open", func() bool { return metricOf(t, signalbox, "signalbox_messages_open") == 0 })
+	if got := metricOf(t, signalbox, `signalbox_events_total{type="receipt"}`); got < 3 {
+		t.Errorf("receipts that count: got %v, want at least those of the three messages that were told of before", got)
 	}
 }
