@@ -90,8 +90,11 @@ func (d *daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := refill(model, d.store); err != nil {
+		return err
+	}
 	controls := controller.Options{Store: d.store, Model: model, Load: load,
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided}
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided(model)}
 	if d.recorder != nil {
 		controls.Recorder = d.recorder
 	}
@@ -112,6 +115,30 @@ func (d *daemon) open() (err error) {
 	d.server = api.Server(handler)
 	d.server.ErrorLog = slog.NewLogLogger(o.logger.Handler(), slog.LevelDebug)
 	return nil
+}
+
+// newsAtStart is how many decisions of the journal those who follow may come back to after a restart.
+const newsAtStart = 1000
+
+// refill tells the model what the journal has, so that those who follow miss nothing over a restart.
+func refill(model *state.Model, s *store.Store) error {
+	latest, _, err := s.Decisions(store.Query{Limit: newsAtStart})
+	if err != nil {
+		return wrong("", err)
+	}
+	slices.Reverse(latest)
+	model.Tell(latest)
+	return nil
+}
+
+// decided tells those who follow of decisions, and whoever else wants to know.
+func (d *daemon) decided(model *state.Model) func([]route.Decision) {
+	return func(all []route.Decision) {
+		model.Tell(all)
+		if d.o.decided != nil {
+			d.o.decided(all)
+		}
+	}
 }
 
 func openStore(dir string) (*store.Store, error) {
@@ -159,7 +186,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Inbound: d.eyes.inboundHandler(),
+	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})

@@ -15,6 +15,8 @@ type Model struct {
 	table atomic.Pointer[Published]
 	views atomic.Pointer[views] // of table's generation, or of the one before for a moment
 
+	feed feed
+
 	publishing  sync.Mutex // held by Publish, so that generations are compared and stored in one step
 	reporting   sync.Mutex // held by PutSender; guards senderCount
 	senderCount int
