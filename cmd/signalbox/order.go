@@ -140,17 +140,16 @@ func printDone(w io.Writer, o *controller.Ordered) error {
 	return p.err
 }
 
-// confirm asks whoever is at the terminal. Where nobody is, it wants --yes.
+// confirm asks whoever is there. Where nobody answers, it wants --yes.
 func confirm(cmd *cobra.Command) error {
-	in := cmd.InOrStdin()
-	if f, ok := in.(*os.File); ok {
-		if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-			return wrong("--yes does it without asking; --dry-run only shows it", errors.New("nobody is at the terminal to say yes"))
-		}
-	}
 	fmt.Fprint(cmd.ErrOrStderr(), "do it? [y/N] ")
-	said, err := bufio.NewReader(in).ReadString('\n')
-	if word := strings.ToLower(strings.TrimSpace(said)); err != nil && err != io.EOF || word != "y" && word != "yes" {
+	said, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	word := strings.ToLower(strings.TrimSpace(said))
+	if err != nil && word == "" {
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return wrong("--yes does it without asking; --dry-run only shows it", errors.New("nobody is there to say yes; nothing was done"))
+	}
+	if word != "y" && word != "yes" {
 		return no("", errors.New("nothing was done"))
 	}
 	return nil

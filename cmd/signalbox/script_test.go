@@ -56,6 +56,8 @@ func TestMain(m *testing.M) {
 //	serve-other          serves what is no signalbox, at SIGNALBOX_SERVER
 //	wait-ready           waits until the daemon at SIGNALBOX_SERVER is ready
 //	post PATH STATUS [FILE] posts a file, or nothing, to the daemon, wants the status, and prints the answer
+//	probes-fail ROUTE    posts three binds of a route that failed just now
+//	wait-for TEXT ARGS…  runs signalbox until it prints the text
 //	wait-recorded DIR N  waits until N lines of a recording can be read
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
@@ -79,6 +81,8 @@ func TestScript(t *testing.T) {
 			"exits":         exits,
 			"wait-ready":    waitReady,
 			"post":          post,
+			"probes-fail":   probesFail,
+			"wait-for":      waitFor,
 			"wait-recorded": waitRecorded,
 			"valid-json":    validJSON,
 			"well-formed":   wellFormed,
@@ -385,6 +389,41 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if !strings.HasPrefix(resp.Status, args[1]) {
 		ts.Fatalf("got %s, want %s", resp.Status, args[1])
+	}
+}
+
+// probesFail posts three binds that failed just now.
+func probesFail(ts *testscript.TestScript, neg bool, args []string) {
+	body := ""
+	for i := range 3 {
+		at := float64(time.Now().UnixMilli()-int64(3-i)) / 1000
+		body += fmt.Sprintf(`{"type":"probe","time":%.3f,"route":%q,"probe":"bind","ok":false,"code":"0x0e"}`+"\n", at, args[0])
+	}
+	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+"/events", "application/x-ndjson", strings.NewReader(body))
+	ts.Check(err)
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || !strings.Contains(string(text), `"accepted":3`) {
+		ts.Fatalf("got %s %s", resp.Status, text)
+	}
+}
+
+// waitFor runs signalbox again and again, as a round comes every five seconds.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.After(30 * time.Second); ; {
+		var out bytes.Buffer
+		cmd := exec.Command("signalbox", args[1:]...)
+		cmd.Env = append(os.Environ(), "SIGNALBOX_SERVER="+ts.Getenv("SIGNALBOX_SERVER"), "PATH="+ts.Getenv("PATH"))
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.Path, _ = exec.LookPath("signalbox")
+		_ = cmd.Run() // what it prints says more
+		if strings.Contains(out.String(), args[0]) {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("got %s, want it to say %s", out.String(), args[0])
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
 }
 
