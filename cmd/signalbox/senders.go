@@ -42,11 +42,11 @@ two minutes or refused, and ends in 1 where there are any.`,
 // sendersAnswer is what the server says of senders.
 type sendersAnswer struct {
 	Generation route.Generation `json:"generation"`
-	Senders    []sender         `json:"senders"`
+	Senders    []senderRow         `json:"senders"`
 }
 
-// sender is one of them.
-type sender struct {
+// senderRow is one of them.
+type senderRow struct {
 	Name       string           `json:"name"`
 	Generation route.Generation `json:"generation"`
 	Applied    bool             `json:"applied"`
@@ -60,7 +60,7 @@ type sender struct {
 }
 
 // lags is the rule of the alert: refused, or behind for more than two minutes.
-func (s *sender) lags() bool {
+func (s *senderRow) lags() bool {
 	return s.Standing == "refused" || s.Standing == "behind" && s.Behind > 120
 }
 
@@ -74,7 +74,7 @@ func printSenders(ctx context.Context, c *client, lagging bool, output string, o
 		return err
 	}
 	late := 0
-	shown := []sender{}
+	shown := []senderRow{}
 	for _, s := range all.Senders {
 		if s.lags() {
 			late++
@@ -111,7 +111,7 @@ func (l *sendersAnswer) print(a *answer, output string, out, talk io.Writer) err
 	return columns(out, "", rows)
 }
 
-func (s *sender) row(now time.Time) []string {
+func (s *senderRow) row(now time.Time) []string {
 	runs, behind, why := "-", "-", ""
 	if !s.RunsSince.IsZero() {
 		runs = s.Runs.String()
