@@ -32,22 +32,24 @@ import (
 
 // daemonOptions are what a daemon is made from.
 type daemonOptions struct {
-	policy    string // path; or
-	git       gitOptions
-	data      string // folder of the durable state
-	listen    string
-	allowOpen bool // whether listening beyond loopback without authentication is allowed
-	mode      route.Mode
-	epoch     uint64 // of tables, where it is greater than the stored one
-	recording recordingOptions
-	probes    string // file of the settings of probes; "" looks at nothing
-	logger    *slog.Logger
-	decided   func([]route.Decision)
+	policy     string // path; or
+	git        gitOptions
+	data       string // folder of the durable state
+	listen     string
+	allowOpen  bool // whether listening beyond loopback without authentication is allowed
+	mode       route.Mode
+	epoch      uint64 // of tables, where it is greater than the stored one
+	recording  recordingOptions
+	signingKey string // file of the keys that sign tables; "" signs none
+	probes     string // file of the settings of probes; "" looks at nothing
+	logger     *slog.Logger
+	decided    func([]route.Decision)
 }
 
 // daemon is a running signalbox: the control plane and its HTTP server.
 type daemon struct {
 	o        daemonOptions
+	signer   api.Signer // nil: tables are not signed
 	store    *store.Store
 	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
@@ -67,7 +69,11 @@ func newDaemon(o daemonOptions) (*daemon, error) {
 	if err := checkSource(o); err != nil {
 		return nil, err
 	}
-	d := &daemon{o: o}
+	signer, err := openSigner(o.signingKey, o.logger)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{o: o, signer: signer}
 	if err := d.open(); err != nil {
 		d.close()
 		return nil, err
@@ -186,7 +192,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Inbound: d.eyes.inboundHandler(),
+	return api.New(api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})

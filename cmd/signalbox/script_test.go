@@ -236,6 +236,22 @@ func (s *toldIncident) Explain(id route.ID, l route.Lane) (any, bool) {
 	return decide.Explain(s.policy, s.world, s.seen, l, id)
 }
 
+// Standings is the model's at that moment.
+func (s *toldIncident) Standings(time.Time) []state.Sender { return s.Model.Standings(s.at) }
+
+// haveSenders lets four senders tell of themselves.
+func (s *toldIncident) haveSenders() error {
+	inForce := s.Table().Table.Generation
+	old := route.Generation{Epoch: inForce.Epoch, Number: inForce.Number - 1}
+	said := func(name string, g route.Generation, why string, ago time.Duration) error {
+		return s.PutSender(state.Sender{Name: name, Generation: g, Applied: why == "", Why: why, Seen: s.at.Add(-ago)})
+	}
+	return errors.Join(said("gw-1", old, "", 5*time.Minute), said("gw-1", inForce, "", 3*time.Minute),
+		said("gw-2", old, "", 5*time.Minute), said("gw-2", old, "", 20*time.Second),
+		said("gw-3", old, "", 5*time.Minute), said("gw-3", inForce, "no signature by a key that is known here", 10*time.Second),
+		said("gw-4", old, "", 90*time.Minute))
+}
+
 // past is the incident as the planner sees it.
 type past struct{ *toldIncident }
 
@@ -303,11 +319,14 @@ func serveIncident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { journal.Close() })
 	s, err := tellIncident(p, journal, lasts)
 	ts.Check(err)
+	if s.Table().Table.Generation.Number > 1 {
+		ts.Check(s.haveSenders())
+	}
 	plans := &planner{control: past{s}, within: planWithin}
 	if len(args) == 3 {
 		plans.recording = ts.MkAbs(args[2])
 	}
-	handler, err := api.New(api.Options{Tables: s, Journal: journal, Explainer: s, Planner: plans})
+	handler, err := api.New(api.Options{Tables: s, Senders: s, Journal: journal, Explainer: s, Planner: plans})
 	ts.Check(err)
 	serveAt(ts, s.clock(handler))
 }

@@ -26,6 +26,7 @@ type Options struct {
 	Probes    Probes
 	Operators Operators
 	Feed      Feed
+	Signer    Signer // of tables; nil: they are not signed
 
 	Events   http.Handler // POST /events
 	Receipts http.Handler // GET and POST /receipts/{format}
@@ -63,6 +64,10 @@ func New(o Options) (http.Handler, error) {
 		o.Ready = func() error { return ready(o.Tables) }
 	}
 	a := &api{Options: o, metrics: newMetrics(o.Registerer), mux: http.NewServeMux()}
+	a.pages.signer = o.Signer
+	if o.Senders != nil {
+		o.Registerer.MustRegister(newSendersCollector(o.Senders))
+	}
 	a.register()
 	return a, nil
 }

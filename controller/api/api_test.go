@@ -169,7 +169,7 @@ func (f *fakes) PutSender(s Sender) error {
 	return f.full
 }
 
-func (f *fakes) Senders() (all []Sender) {
+func (f *fakes) Standings(time.Time) (all []Sender) {
 	for _, s := range f.senders {
 		all = append(all, s)
 	}

@@ -89,7 +89,7 @@ type Probes interface {
 	PutWatches(vantage string, watches []route.Watch) error
 }
 
-// Sender is what a sender last said of itself.
+// Sender is what a sender last said of itself, and how it stands.
 type Sender = struct {
 	Name       string           `json:"name"`
 	Generation route.Generation `json:"generation"`    // that it runs, or refused
@@ -97,12 +97,25 @@ type Sender = struct {
 	Why        string           `json:"why,omitempty"` // why it refused
 	Since      time.Time        `json:"since"`         // when it first said so
 	Seen       time.Time        `json:"seen"`          // when it last said so
+	Runs       route.Generation `json:"runs,omitzero"` // the last one that it applied; zero where it has told of none
+	RunsSince  time.Time        `json:"runs_since,omitzero"`
+	// How it stands at the moment it was asked for: current, behind, refused or silent.
+	Standing string `json:"standing,omitempty"`
+	// Behind is for how long it has not confirmed the generation in force, in seconds; 0 while it runs that one.
+	Behind float64 `json:"behind_seconds"`
 }
 
 // Senders remembers what senders say.
 type Senders interface {
-	PutSender(s Sender) error // Since is not set; an error: there is no room for another
-	Senders() []Sender
+	PutSender(s Sender) error // what it says only; an error: there is no room for another
+	// Standings are all senders, by name, with how each stands at the moment now.
+	Standings(now time.Time) []Sender
+}
+
+// Signer signs tables.
+type Signer interface {
+	// Sign returns the value of the header Signalbox-Signature for the bytes of a table as they are without a coding.
+	Sign(plain []byte) string
 }
 
 // Ordered is what an operator's order led to, or would lead to.

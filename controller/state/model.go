@@ -34,7 +34,7 @@ func New() *Model {
 const (
 	tableTable   = "table"   // *tableRow, at most one
 	tableLanes   = "lanes"   // *laneRow
-	tableSenders = "senders" // *Sender
+	tableSenders = "senders" // *senderRow
 )
 
 type tableRow struct {
