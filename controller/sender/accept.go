@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"time"
@@ -41,8 +42,9 @@ func (c *Client) read(a *answer) (*Table, error) {
 }
 
 // take makes the answer the table in force if it may be: its signature holds, it is not empty, and it is newer than the
-// one in force. The same one again is no news. Otherwise the old one stays, and the error is a refusal.
-func (c *Client) take(a *answer) (taken bool, err error) {
+// one in force, and Apply puts it into effect. The same one again is no news. Otherwise the old one stays, and the error
+// is a refusal.
+func (c *Client) take(ctx context.Context, a *answer) (taken bool, err error) {
 	t, err := c.read(a)
 	if err != nil {
 		return false, err
@@ -54,6 +56,11 @@ func (c *Client) take(a *answer) (taken bool, err error) {
 		return false, nil
 	default:
 		return false, &refusal{t.Generation, fmt.Sprintf("it is older than %s, which is in force here", old.Generation)}
+	}
+	if c.o.Apply != nil {
+		if err := c.o.Apply(ctx, t); err != nil {
+			return false, &refusal{t.Generation, err.Error()}
+		}
 	}
 	c.table.Store(t)
 	c.note(func(s *Status) { s.Taken = time.Now() })

@@ -1,9 +1,11 @@
 package sender
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -289,6 +291,38 @@ func TestATokenFileIsReadEachTime(t *testing.T) {
 			if got := polls[len(polls)-1].header.Get("Authorization"); got != "Bearer "+token {
 				t.Errorf("got %q, want the token %s", got, token)
 			}
+		}
+	})
+}
+
+func TestATableThatCannotBePutIntoEffectIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox("a")
+		b.set("a", func(r *replica) { r.table = tableText("1-1") })
+		var tried []string
+		broken := false
+		c, _, stop := b.start(t, Options{Apply: func(_ context.Context, next *Table) error {
+			tried = append(tried, next.Generation.String())
+			if broken {
+				return errors.New("bearerbox does not answer")
+			}
+			return nil
+		}})
+		time.Sleep(time.Second)
+		wants(t, c, "1-1")
+		broken = true
+		b.set("a", func(r *replica) { r.table = tableText("1-2") })
+		time.Sleep(time.Minute)
+		wants(t, c, "1-1")
+		broken = false
+		time.Sleep(time.Minute)
+		wants(t, c, "1-2")
+		stop()
+		if n := len(tried); n < 4 || n > 20 || tried[0] != "1-1" {
+			t.Errorf("tried %v, want it again and again, with pauses", tried)
+		}
+		if got, want := b.words(), []string{`a {"generation":"1-1","applied":true}`, `a {"generation":"1-2","applied":false,"why":"bearerbox does not answer"}`, `a {"generation":"1-2","applied":true}`}; !slices.Equal(got, want) {
+			t.Errorf("said %q, want %q", got, want)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func (c *Client) watch(ctx context.Context) {
 func (c *Client) poll(ctx context.Context, at *url.URL) (taken bool, err error) {
 	a, err := c.ask(ctx, at)
 	if err == nil && a != nil {
-		taken, err = c.take(a)
+		taken, err = c.take(ctx, a)
 	}
 	if r := (*refusal)(nil); errors.As(err, &r) {
 		c.say(said{Generation: r.generation, Why: r.why, to: at})

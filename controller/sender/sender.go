@@ -55,6 +55,10 @@ type Options struct {
 	// SpoolBytes bounds the events that wait, in memory; the file may be three times as large. Default 16 MiB.
 	SpoolBytes int
 
+	// Apply puts a table that is about to be taken into effect, where more is to be done than to pick by it. Where it
+	// returns an error the old table stays, signalbox is told why, and it is tried again. Nil: there is nothing to do.
+	Apply func(context.Context, *Table) error
+
 	Changed func(*Table)  // told of each table that was taken, by the goroutine that polls; nil: nobody is
 	Logger  *slog.Logger  // default slog.Default()
 	client  *http.Client  // of tests

@@ -95,7 +95,7 @@ func TestAnswersAreTakenAsPublished(t *testing.T) {
 				c.table.Store(have)
 			}
 			before := c.Table()
-			taken, err := c.take(&answer{[]byte(a.Body), a.Signature})
+			taken, err := c.take(t.Context(), &answer{[]byte(a.Body), a.Signature})
 			got := "same"
 			if err != nil {
 				got = "refused"
@@ -142,7 +142,7 @@ func TestPickSaysWhatItCannotDo(t *testing.T) {
 	if _, err := c.Pick("otp", "GB", "m-1"); err == nil || err.Error() != "pick: no table yet" {
 		t.Errorf("no table: got %v", err)
 	}
-	if _, err := c.take(&answer{plain: []byte(tableText("1-1"))}); err != nil {
+	if _, err := c.take(t.Context(), &answer{plain: []byte(tableText("1-1"))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Pick("otp", "GB", ""); err == nil || err.Error() != "pick: want a key such as the message's id, got none" {
