@@ -240,11 +240,11 @@ func (s *kannelSettings) plan(ctx context.Context, server *client, out io.Writer
 	if err != nil {
 		return err
 	}
-	var t sender.Table
-	if err := answer.read(server, &t); err != nil {
-		return err
+	t, err := sender.ReadTable(answer.body)
+	if err != nil {
+		return no("", fmt.Errorf("%s: %w", server.name(), err))
 	}
-	lanes, err := s.lanes(&t)
+	lanes, err := s.lanes(t)
 	if err != nil {
 		return no("", err)
 	}

@@ -27,7 +27,7 @@ func (r *refusal) Error() string {
 // read checks an answer by itself: its signature, and that something can be sent by it.
 func (c *Client) read(a *answer) (*Table, error) {
 	signed := verify(c.o.Keys, a.signature, a.plain)
-	t, err := readTable(a.plain)
+	t, err := ReadTable(a.plain)
 	if signed != nil {
 		err = signed
 	}

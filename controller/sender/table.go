@@ -96,8 +96,8 @@ func (d *Duration) UnmarshalText(b []byte) error {
 
 type laneKey struct{ class, network string }
 
-// readTable reads a table and refuses one that nothing can be sent by.
-func readTable(plain []byte) (*Table, error) {
+// ReadTable reads a table and refuses one that nothing can be sent by.
+func ReadTable(plain []byte) (*Table, error) {
 	t := &Table{}
 	if err := json.Unmarshal(plain, t); err != nil {
 		return nil, fmt.Errorf("it is no table: %w", err)

@@ -51,7 +51,7 @@ func TestPicksAreThePublishedOnes(t *testing.T) {
 	v := readVectors(t)
 	tables := map[string]*Table{}
 	for name, text := range v.Tables {
-		table, err := readTable(text)
+		table, err := ReadTable(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestAnswersAreTakenAsPublished(t *testing.T) {
 				c.o.Keys = append(c.o.Keys, keys...)
 			}
 			if a.Have != "" {
-				have, err := readTable([]byte(tableText(a.Have)))
+				have, err := ReadTable([]byte(tableText(a.Have)))
 				if err != nil {
 					t.Fatal(err)
 				}
