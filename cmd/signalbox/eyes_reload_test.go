@@ -202,18 +202,18 @@ collectors: {kannel: [{name: k, every: 50ms, url: %q}]}
 			if got := reload(t, url); got != 200 {
 				t.Fatalf("reload: got %d", got)
 			}
-			eventually(t, "the probe binds anew", func() bool { return carrier.Counters().Binds > binds })
+			awaitThat(t, "the probe binds anew", func() bool { return carrier.Counters().Binds > binds })
 		}
 	}
 	reloads(3)
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	reloads(30)
 	const slack = 8 // connections of this test and of what looks, as they come and go
-	eventually(t, "goroutines are as before", func() bool { return runtime.NumGoroutine() <= goroutines+slack })
-	eventually(t, "descriptors are as before", func() bool { return openFiles(t) <= files+slack })
+	awaitThat(t, "goroutines are as before", func() bool { return runtime.NumGoroutine() <= goroutines+slack })
+	awaitThat(t, "descriptors are as before", func() bool { return openFiles(t) <= files+slack })
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+func awaitThat(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -111,11 +111,11 @@ budget: {messages: 6}
 routes: {acme: {http: {every: 200ms, method: POST, url: %q, message_id: $.id, message: {numbers: [uk], receipt: 20s}}}}
 `, provider.URL))
 	looks := `signalbox_probe_looks_total{outcome="ok",route="acme",way="http"}`
-	eventually(t, "six messages are sent, and looked at to their receipts", func() bool {
+	awaitThat(t, "six messages are sent, and looked at to their receipts", func() bool {
 		got, _ := seriesOf(t, signalbox, looks)
 		return n.Load() == 6 && got == 6
 	})
-	eventually(t, "no message of a sender is open", func() bool { return metricOf(t, signalbox, "signalbox_messages_open") == 0 })
+	awaitThat(t, "no message of a sender is open", func() bool { return metricOf(t, signalbox, "signalbox_messages_open") == 0 })
 	if got := metricOf(t, signalbox, `signalbox_events_total{type="receipt"}`); got < 3 {
 		t.Errorf("receipts that count: got %v, want at least those of the three messages that were told of before", got)
 	}
