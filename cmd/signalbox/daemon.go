@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"signalbox/controller"
+	"signalbox/controller/alert"
 	"signalbox/controller/api"
 	"signalbox/controller/recording"
 	"signalbox/controller/repo"
@@ -41,6 +42,7 @@ type daemonOptions struct {
 	epoch     uint64 // of tables, where it is greater than the stored one
 	recording recordingOptions
 	probes    string // file of the settings of probes; "" looks at nothing
+	alerts    string // file of the settings of alerts; "" tells nobody
 	logger    *slog.Logger
 	decided   func([]route.Decision)
 }
@@ -53,6 +55,7 @@ type daemon struct {
 	control  *controller.Controller
 	recorder *recording.Recorder // nil: nothing is recorded
 	eyes     *eyes
+	alerts   *alert.Alerts // nil: nobody is told
 	reloader reloader
 	listener net.Listener
 	server   *http.Server
@@ -91,9 +94,15 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	controls := controller.Options{Store: d.store, Model: model, Load: load,
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided}
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided}
 	if d.recorder != nil {
 		controls.Recorder = d.recorder
+	}
+	if err := d.openAlerts(model, registry); err != nil {
+		return err
+	}
+	if d.alerts != nil {
+		controls.Announce = d.alerts.Announce
 	}
 	if d.control, err = controller.New(controls); err != nil {
 		return err
@@ -101,7 +110,7 @@ func (d *daemon) open() (err error) {
 	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known, suggest: d.suggest}, registry); err != nil {
 		return err
 	}
-	d.reloader = reloader{d.control, d.eyes, o.logger}
+	d.reloader = reloader{d.control, d.eyes, d.alerts, o.alerts, o.logger}
 	handler, err := d.handler(model, registry)
 	if err != nil {
 		return err
@@ -159,7 +168,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Inbound: d.eyes.inboundHandler(),
+	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
@@ -223,6 +232,9 @@ func (d *daemon) run(ctx context.Context) error {
 		g.Go(func() error { return d.recorder.Run(recorded) })
 	}
 	g.Go(func() error { return d.eyes.run(gctx) })
+	if d.alerts != nil {
+		g.Go(func() error { return d.alerts.Run(gctx) })
+	}
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

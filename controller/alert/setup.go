@@ -160,6 +160,27 @@ func (s *Setup) Receivers() []string {
 	return names
 }
 
+// Listed is a receiver as the settings have it.
+type Listed struct {
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind"`             // webhook or alertmanager
+	Format  string   `json:"format,omitempty"` // of a webhook
+	Events  []string `json:"events,omitempty"` // that it asks for; absent: all
+	Secrets int      `json:"secrets"`          // that sign what it is told
+}
+
+// List are all receivers, webhooks first.
+func (s *Setup) List() []Listed {
+	out := []Listed{}
+	for i, h := range s.hooks {
+		out = append(out, Listed{Name: h.name, Kind: "webhook", Format: h.format, Events: s.settings.Webhooks[i].Events, Secrets: len(h.secrets)})
+	}
+	for _, p := range s.peers {
+		out = append(out, Listed{Name: p.name, Kind: "alertmanager"})
+	}
+	return out
+}
+
 // wantsEvent reports whether a webhook is to be told of a type.
 func (h *hook) wantsEvent(t Type) bool { return h.wants == nil || h.wants[t] || t == Test }
 
