@@ -61,20 +61,20 @@ func (h *hook) render(s *Settings, e *Event) request {
 	return r
 }
 
-// fitting leaves out of an event what makes it too long: the parts of its decision first, then the end of its text.
+// fitting leaves out of an event what makes it too long: the parts of its decision first, then the ends of its texts.
 func fitting(e *Event, encode func(*Event) []byte) []byte {
 	body := encode(e)
-	if len(body) <= bodyMost {
-		return body
+	for most := 4000; len(body) > bodyMost && most > 0; most /= 2 {
+		short := *e
+		if d := e.Decision; d != nil {
+			bare := *d
+			bare.Alternatives, bare.Guards, bare.Inputs, bare.Text = nil, nil, nil, clip(d.Text, most)
+			short.Decision = &bare
+		}
+		short.Text, short.Summary = clip(e.Text, most), clip(e.Summary, most)
+		body = encode(&short)
 	}
-	short := *e
-	if d := e.Decision; d != nil {
-		bare := *d
-		bare.Alternatives, bare.Guards, bare.Inputs, bare.Text = nil, nil, nil, clip(d.Text, 2000)
-		short.Decision = &bare
-	}
-	short.Text, short.Summary = clip(e.Text, 4000), clip(e.Summary, 500)
-	return encode(&short)
+	return body
 }
 
 func clip(s string, most int) string {

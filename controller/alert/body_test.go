@@ -103,7 +103,7 @@ func TestIdentityIsNotTheGeneration(t *testing.T) {
 
 func TestALongEventIsCutToWhatReceiversTake(t *testing.T) {
 	d := demotion(1)
-	d.Text = strings.Repeat("ü", 20_000)
+	d.Text = strings.Repeat("<ü\n", 20_000)
 	for range 300 {
 		d.Guards = append(d.Guards, route.GuardResult{Guard: "velocity", Result: "hold", Why: strings.Repeat("x", 100)})
 		d.Alternatives = append(d.Alternatives, route.Alternative{Route: "bolt-uk", Why: strings.Repeat("y", 100)})

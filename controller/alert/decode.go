@@ -91,6 +91,10 @@ func lineOf(err error) int {
 
 func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 	d.places[path] = n
+	if to, is := v.Addr().Interface().(*Secret); is {
+		d.secret(n, path, to)
+		return
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -111,6 +115,18 @@ func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
 		d.word(n, path, "a text", func(s string) bool { v.SetString(s); return true })
 	default:
 		panic("alert: no reader for " + v.Type().String())
+	}
+}
+
+// secret reads where a secret is; one that is written down here is refused and not repeated.
+func (d *decoder) secret(n *yaml.Node, path string, to *Secret) {
+	if n.Kind != yaml.MappingNode {
+		d.say(n, path, "want {env: NAME} or {file: PATH}, got a value: secrets do not belong into this file")
+		return
+	}
+	d.structure(n, path, reflect.ValueOf(to).Elem())
+	if (to.Env == "") == (to.File == "") {
+		d.say(n, path, "want {env: NAME} or {file: PATH}, one of them")
 	}
 }
 

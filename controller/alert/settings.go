@@ -187,9 +187,6 @@ func (w *Webhook) check(d *decoder, path string) {
 func checkHeaders(d *decoder, path string, headers map[string]Secret) {
 	for _, name := range sortedKeys(headers) {
 		at := path + ".headers." + name
-		if s := headers[name]; (s.Env == "") == (s.File == "") {
-			d.at(at, "want {env: NAME} or {file: PATH}, one of them")
-		}
 		lower := strings.ToLower(name)
 		if !headerName.MatchString(name) || strings.HasPrefix(lower, "webhook-") || slices.Contains([]string{"content-type", "content-length", "host"}, lower) {
 			d.at(at, "want the name of a header that signalbox does not set")
