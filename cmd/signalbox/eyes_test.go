@@ -62,10 +62,12 @@ func startSeeing(t *testing.T, policy, settings string) (url string) {
 		o.probes = filepath.Join(dir, "probes.yml")
 		writeText(t, o.probes, settings)
 	}
-	d, err := newDaemon(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return startWith(t, o)
+}
+
+// runUntilEnd runs a daemon until the test ends.
+func runUntilEnd(t *testing.T, d *daemon) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.run(ctx) }()
@@ -75,7 +77,6 @@ func startSeeing(t *testing.T, policy, settings string) (url string) {
 			t.Error(err)
 		}
 	})
-	return "http://" + d.address()
 }
 
 func writeText(t *testing.T, path, text string) {

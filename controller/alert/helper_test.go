@@ -189,7 +189,7 @@ type site struct {
 	pager    *receiver
 	alerts   *Alerts
 	registry *prometheus.Registry
-	log      *bytes.Buffer
+	log      *locked
 	stop     func()
 
 	mu      sync.Mutex // guards scene and lagging
@@ -244,10 +244,10 @@ func (s *site) setup(settings string) *Setup {
 // start begins to tell; stop ends it.
 func (s *site) start(settings string) {
 	s.t.Helper()
-	s.log, s.registry = &bytes.Buffer{}, prometheus.NewRegistry()
+	s.log, s.registry = &locked{}, prometheus.NewRegistry()
 	var err error
 	s.alerts, err = New(Options{Setup: s.setup(settings), Outbox: s.box, Look: s.look, Senders: s, Dial: s.net.dial, Registerer: s.registry,
-		Logger: slog.New(slog.NewTextHandler(&locked{w: s.log}, nil))})
+		Logger: slog.New(slog.NewTextHandler(s.log, nil))})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -262,16 +262,22 @@ func (s *site) start(settings string) {
 	})
 }
 
-// locked lets several goroutines write.
+// locked is a log that several goroutines write.
 type locked struct {
-	mu sync.Mutex // guards w
-	w  io.Writer
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
 }
 
 func (l *locked) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(b)
+	return l.text.Write(b)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func (s *site) look() Scene {
