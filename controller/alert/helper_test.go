@@ -184,7 +184,7 @@ func (f *fragile) Delivered(to string, upTo uint64) error {
 type site struct {
 	t        testing.TB
 	dir      string
-	net      *pipes
+	net      *pipes // nil: the real one
 	box      *fragile
 	pager    *receiver
 	alerts   *Alerts
@@ -245,9 +245,12 @@ func (s *site) setup(settings string) *Setup {
 func (s *site) start(settings string) {
 	s.t.Helper()
 	s.log, s.registry = &locked{}, prometheus.NewRegistry()
+	o := Options{Setup: s.setup(settings), Outbox: s.box, Look: s.look, Senders: s, Registerer: s.registry, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
+	if s.net != nil {
+		o.Dial = s.net.dial
+	}
 	var err error
-	s.alerts, err = New(Options{Setup: s.setup(settings), Outbox: s.box, Look: s.look, Senders: s, Dial: s.net.dial, Registerer: s.registry,
-		Logger: slog.New(slog.NewTextHandler(s.log, nil))})
+	s.alerts, err = New(o)
 	if err != nil {
 		s.t.Fatal(err)
 	}
