@@ -49,13 +49,13 @@ no network: signalbox alert test does.`,
 	return c
 }
 
-// loadAlerts reads settings of alerts that a person names; their problems are a no.
+// loadAlerts reads settings of alerts that a person asks about; their problems are a no.
 func loadAlerts(file string) (*alert.Setup, error) {
-	setup, err := alert.Load(file)
+	setup, err := readAlerts(file)
 	var problems alert.Problems
 	switch {
 	case errors.As(err, &problems):
-		return nil, no("README.md, under \"Tell people\", has settings to begin from", err)
+		return nil, no("examples/alerts/alerts.yml is a whole file, with comments", err)
 	case err != nil:
 		return nil, wrong("the settings of alerts are one YAML file", err)
 	}

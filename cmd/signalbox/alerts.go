@@ -24,8 +24,25 @@ func readAlerts(file string) (*alert.Setup, error) {
 	if file == "" {
 		return nil, nil
 	}
-	return alert.Load(file)
+	setup, err := alert.Load(file)
+	var problems alert.Problems
+	if errors.As(err, &problems) {
+		return nil, &badAlerts{problems}
+	}
+	return setup, err
 }
+
+// badAlerts is everything that is wrong with settings of alerts.
+type badAlerts struct{ problems alert.Problems }
+
+func (b *badAlerts) Error() string {
+	return "the settings of alerts have " + plural(len(b.problems), "problem") + ":\n" + b.problems.Error()
+}
+
+func (b *badAlerts) Unwrap() error { return b.problems }
+
+// Problems are told one by one in the answer to a reload.
+func (b *badAlerts) Problems() []string { return b.problems.Problems() }
 
 // openAlerts makes ready to tell the receivers of the settings, if there are any.
 func (d *daemon) openAlerts(model *state.Model, registry prometheus.Registerer) error {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -189,5 +190,29 @@ func TestADaemonThatTellsNobodySaysSo(t *testing.T) {
 	var out, complaint bytes.Buffer
 	if code := run(t.Context(), []string{"alert", "test", "--server", url}, &out, &complaint); code != exitWrong || !strings.Contains(complaint.String(), "runs without --alerts.file") {
 		t.Errorf("got %d %s", code, &complaint)
+	}
+}
+
+// The example says what it says, once there are the secrets that it names.
+func TestTheExampleOfAlertsLoads(t *testing.T) {
+	dir := t.TempDir()
+	text, err := os.ReadFile(root + "/examples/alerts/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "alerts.yml")
+	writeText(t, file, string(text))
+	if _, err := alert.Load(file); err == nil {
+		t.Error("without its secrets: want a problem for each")
+	}
+	writeText(t, filepath.Join(dir, "pager-secret"), hookSecret)
+	writeText(t, filepath.Join(dir, "chat-url"), "https://chat.example.net/T0/B0\n")
+	t.Setenv("CHAT_SECRET", hookSecret+" "+hookSecret)
+	setup, err := alert.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(setup.Receivers(), " "); got != "pager chat alertmanager/am-1.example.net:9093 alertmanager/am-2.example.net:9093" {
+		t.Errorf("got %s", got)
 	}
 }

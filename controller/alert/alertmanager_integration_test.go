@@ -206,6 +206,13 @@ func TestAgainstAlertmanager(t *testing.T) {
 	a.untilFires("SignalboxTest", true)
 }
 
+// TestTheExampleForAlertmanagerIsValid asks Alertmanager's own tool.
+func TestTheExampleForAlertmanagerIsValid(t *testing.T) {
+	if out, err := exec.Command("amtool", "check-config", "../../examples/alerts/alertmanager.yml").CombinedOutput(); err != nil {
+		t.Errorf("amtool: %v\n%s", err, out)
+	}
+}
+
 // newRealSite is a site on the real network.
 func newRealSite(t *testing.T, settings string) *site {
 	t.Helper()

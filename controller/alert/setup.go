@@ -3,7 +3,9 @@ package alert
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
@@ -56,6 +58,9 @@ func Load(path string) (*Setup, error) {
 	var data []byte
 	if err == nil {
 		data, err = os.ReadFile(path)
+	}
+	if bare := (*fs.PathError)(nil); errors.As(err, &bare) {
+		err = bare.Err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
