@@ -102,7 +102,7 @@ func (t *team) gaveUp(to, result string, n int) {
 	t.metrics.deliveries.WithLabelValues(to, result).Add(float64(n))
 	why := "it did not take them for 75 hours"
 	if result == resultDropped {
-		why = "more than 10,000 waited"
+		why = "too many waited, or they cannot be read"
 	}
 	t.o.Logger.Error("alerts given up", "to", to, "attempt", n, "reason", why)
 	for _, w := range t.workers {
@@ -136,6 +136,3 @@ func (t *team) working() {
 	defer t.mu.Unlock()
 	t.unable = ""
 }
-
-// looseAfter is the first letter to a webhook that no outbox could take, after number n.
-func (t *team) looseAfter(to string, n int) (Event, int, bool) { return t.watch.looseAfter(to, n) }

@@ -3,7 +3,6 @@ package alert
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -98,32 +97,32 @@ func (w *worker) step(ctx context.Context) time.Duration {
 	return 0
 }
 
-// head is the oldest letter that was not delivered yet.
+// head is the oldest letter that was not delivered yet: from the outbox, or, where that has none, a loose one.
 func (w *worker) head() (l letter, found bool) {
-	waiting, err := w.team.o.Outbox.Waiting(w.name)
-	if err == nil {
+	if waiting, err := w.team.o.Outbox.Waiting(w.name); err == nil {
 		w.noteWaiting(waiting)
 	}
-	posted, err := w.team.o.Outbox.Letters(w.name, w.upTo, 1)
-	if err != nil {
-		w.team.trouble("outbox not read", w.name, err)
-	}
-	for _, p := range posted {
-		l.seq = p.Seq
-		if err := json.Unmarshal(p.Body, &l.event); err != nil {
-			w.team.trouble("letter not understood", w.name, fmt.Errorf("letter %d: %w", p.Seq, err))
-			w.done(l)
-			return w.head()
+	for {
+		posted, err := w.team.o.Outbox.Letters(w.name, w.upTo, 1)
+		if err != nil {
+			w.team.trouble("outbox not read", w.name, err)
 		}
-		if w.told[l.event.ID] {
-			delete(w.told, l.event.ID)
-			w.done(l)
-			return w.head()
+		if len(posted) == 0 {
+			l.event, l.loose, found = w.team.watch.looseAfter(w.name, w.looseTo)
+			return l, found
 		}
-		return l, true
+		l = letter{seq: posted[0].Seq}
+		err = json.Unmarshal(posted[0].Body, &l.event)
+		if err == nil && !w.told[l.event.ID] {
+			return l, true
+		}
+		if err != nil {
+			w.team.o.Logger.Error("letter not understood", "to", w.name, "err", err)
+			w.team.gaveUp(w.name, resultDropped, 1)
+		}
+		delete(w.told, l.event.ID)
+		w.done(l) // it cannot be told, or was when the outbox could not take it
 	}
-	l.event, l.loose, found = w.team.looseAfter(w.name, w.looseTo)
-	return l, found
 }
 
 // noteWaiting remembers how much waits; a new event shortens the wait after a failure.

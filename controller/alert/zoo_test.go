@@ -303,3 +303,35 @@ func TestReceiversThatAreGoneAreForgotten(t *testing.T) {
 		s.wantLogged("letters discarded")
 	})
 }
+
+func TestALetterThatCannotBeReadIsInNobodysWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, onePager)
+		if err := s.box.Announce([]Letter{{To: "pager", At: time.Now(), Body: []byte(`["of another version"]`)}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.decide(demotion(1))
+		synctest.Wait()
+		s.wantIDs("1-1-1")
+		s.wantWaiting(0)
+		s.wantCounted(resultDropped, 1)
+		s.wantLogged("letter not understood")
+	})
+}
+
+// TestADeliveryThatCannotBeNotedIsNotRepeated delivers while the outbox cannot note it: each once, until a restart.
+func TestADeliveryThatCannotBeNotedIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, onePager)
+		s.box.fill(true)
+		s.decide(demotion(1), demotion(2))
+		time.Sleep(time.Hour)
+		s.wantIDs("1-1-1", "1-2-1")
+		s.wantLogged("delivery not noted")
+		s.box.fill(false)
+		s.decide(demotion(3))
+		synctest.Wait()
+		s.wantIDs("1-1-1", "1-2-1", "1-3-1")
+		s.wantWaiting(0)
+	})
+}
