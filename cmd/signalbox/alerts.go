@@ -44,6 +44,9 @@ func (b *badAlerts) Unwrap() error { return b.problems }
 // Problems are told one by one in the answer to a reload.
 func (b *badAlerts) Problems() []string { return b.problems.Problems() }
 
+// What the model tells of senders is what alerts want to know of them.
+var _ []alert.Sender = []state.Sender(nil)
+
 // openAlerts makes ready to tell the receivers of the settings, if there are any.
 func (d *daemon) openAlerts(model *state.Model, registry prometheus.Registerer) error {
 	setup, err := readAlerts(d.o.alerts)

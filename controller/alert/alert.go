@@ -125,7 +125,7 @@ func (a *Alerts) Announce(decisions []route.Decision) []Letter {
 func (a *Alerts) Wake() {
 	a.watch.nudge()
 	for _, w := range a.team.Load().workers {
-		w.nudge(false)
+		w.nudge()
 	}
 }
 

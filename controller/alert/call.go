@@ -76,6 +76,7 @@ func (c *caller) post(ctx context.Context, headers http.Header, body []byte) (a 
 	r.Header.Set("User-Agent", "signalbox")
 	resp, err := c.client.Do(r)
 	if err != nil {
+		c.client.CloseIdleConnections() // a connection that died in silence must not fail the next call too
 		return answer{result: resultFailed, text: whyFailed(err)}
 	}
 	defer resp.Body.Close()

@@ -76,7 +76,8 @@ func (a *Alerts) Try(ctx context.Context, name string) ([]Attempt, error) {
 		t.attempted(out[i])
 		for _, w := range t.workers {
 			if w.name == out[i].Receiver && out[i].Result == resultDelivered {
-				w.nudge(true)
+				w.well.Store(true)
+				w.nudge()
 			}
 		}
 	}

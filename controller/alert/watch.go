@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// How often is looked, for how long something that is over is told to be, and how many letters are kept in memory while
-// the outbox takes none.
+// How often is looked, how long after a decision its round has surely ended, for how long something that is over is told
+// to be, and how many letters are kept in memory while the outbox takes none.
 const (
 	lookEvery   = 5 * time.Second
+	roundEnds   = 250 * time.Millisecond
 	resolvedFor = 5 * time.Minute
 	looseMost   = 200
 )
@@ -49,6 +50,16 @@ type loose struct {
 
 func newWatch(a *Alerts) *watch {
 	return &watch{Alerts: a, started: time.Now().UTC(), wake: make(chan bool, 1), standing: map[string]Condition{}, over: map[string]ended{}, notes: map[string]Note{}}
+}
+
+// rest waits; it is false where ctx is done before.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // restore takes up what stood when the last run ended.
@@ -89,6 +100,9 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-w.wake:
+			if !rest(ctx, roundEnds) {
+				return
+			}
 		}
 	}
 }
@@ -194,7 +208,7 @@ func (w *watch) announce(events []Event) {
 	}
 	w.settle(t, w.o.Outbox.Announce(letters, notes))
 	for _, h := range t.workers {
-		h.nudge(false)
+		h.nudge()
 	}
 }
 

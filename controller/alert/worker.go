@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +20,8 @@ type worker struct {
 	*hook
 	team *team
 	call *caller
-	wake chan bool // of one element; true: try at once, because the receiver works
+	wake chan struct{} // of one element
+	well atomic.Bool   // the receiver works again, as somebody found: the wait after a failure is over
 
 	mu     sync.Mutex // guards status
 	status Receiver
@@ -37,25 +39,15 @@ type worker struct {
 }
 
 func newWorker(h *hook, t *team) *worker {
-	return &worker{hook: h, team: t, call: newCaller(h.post, t.o.Dial), wake: make(chan bool, 1), told: map[string]bool{},
+	return &worker{hook: h, team: t, call: newCaller(h.post, t.o.Dial), wake: make(chan struct{}, 1), told: map[string]bool{},
 		status: Receiver{Name: h.name, Kind: "webhook", Format: h.format}}
 }
 
-// nudge lets the worker look at once; where works is true also if it was waiting after a failure.
-func (w *worker) nudge(works bool) {
+// nudge lets the worker look at once.
+func (w *worker) nudge() {
 	select {
-	case w.wake <- works:
-	default:
-		if works { // it must not be lost behind one that says less
-			select {
-			case <-w.wake:
-			default:
-			}
-			select {
-			case w.wake <- true:
-			default:
-			}
-		}
+	case w.wake <- struct{}{}:
+	default: // it will look anyway
 	}
 }
 
@@ -63,13 +55,13 @@ func (w *worker) nudge(works bool) {
 func (w *worker) run(ctx context.Context) {
 	defer w.call.close()
 	for ctx.Err() == nil {
+		if w.well.Swap(false) {
+			w.next, w.strict = time.Time{}, false
+		}
 		timer := time.NewTimer(w.step(ctx))
 		select {
 		case <-ctx.Done():
-		case works := <-w.wake:
-			if works {
-				w.next, w.strict = time.Time{}, false
-			}
+		case <-w.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
