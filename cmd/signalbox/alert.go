@@ -18,11 +18,11 @@ import (
 func newAlert() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "alert",
-		Short: "Try who is told, and how",
+		Short: "Say who is told, what holds now, and try it",
 		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newAlertCheck(), newAlertTest())
+	c.AddCommand(newAlertStatus(), newAlertCheck(), newAlertTest())
 	return c
 }
 

@@ -216,3 +216,45 @@ func TestTheExampleOfAlertsLoads(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestStatusOfAlertsForPeople(t *testing.T) {
+	noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	ago := func(d time.Duration) time.Time { return noon.Add(-d) }
+	r := alert.Report{
+		Receivers: []alert.Receiver{
+			{Name: "pager", Kind: "webhook", Waiting: 3, Oldest: ago(time.Hour), LastTry: ago(25 * time.Minute), LastAnswer: "500 Internal Server Error", Failures: 3, NextTry: noon.Add(95 * time.Minute)},
+			{Name: "chat", Kind: "webhook", Waiting: 1, Oldest: ago(2 * time.Minute), LastTry: ago(2 * time.Minute), LastAnswer: "410 Gone", Disabled: true, GivenUp: 1},
+			{Name: "alertmanager/am-1:9093", Kind: "alertmanager", LastTry: ago(20 * time.Second), LastAnswer: "connection refused", Failures: 2},
+		},
+		Alerts: []alert.Alert{{Labels: map[string]string{"severity": "warning"}, Since: ago(time.Hour), Summary: "acme-uk in otp/GB is demoted"}},
+		Deliveries: []alert.Attempt{{Time: ago(25 * time.Minute), Receiver: "pager", Event: "1-43-1", Type: alert.RouteDemoted, Result: "failed", Answer: "500 Internal Server Error"},
+			{Time: ago(time.Hour), Receiver: "alertmanager/am-1:9093", Result: "delivered", Answer: "200 OK"}, {Time: ago(2 * time.Hour)}},
+	}
+	var out bytes.Buffer
+	if err := printReport(&out, &r, 2, noon); err != nil {
+		t.Fatal(err)
+	}
+	want := `RECEIVER                WAITING  OLDEST               LAST TRY              ANSWER
+pager                   3        11:00:00 (1h ago)    11:35:00 (25m ago)    500 Internal Server Error; 3 failures in a row, next in 1h35m
+chat                    1        11:58:00 (2m ago)    11:58:00 (2m ago)     410 Gone; disabled until a reload; 1 event given up
+alertmanager/am-1:9093  -        -                    11:59:40 (20s ago)    connection refused; 2 failures in a row
+
+SEVERITY  SINCE              HOLDS NOW
+warning   11:00:00 (1h ago)  acme-uk in otp/GB is demoted
+
+DELIVERY            RECEIVER                EVENT                 RESULT
+11:35:00 (25m ago)  pager                   route.demoted 1-43-1  failed: 500 Internal Server Error
+11:00:00 (1h ago)   alertmanager/am-1:9093  all that holds        delivered: 200 OK
+`
+	if squeeze(out.String()) != squeeze(want) {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}
+
+// squeeze makes runs of spaces one.
+func squeeze(s string) string {
+	for strings.Contains(s, "  ") {
+		s = strings.ReplaceAll(s, "  ", " ")
+	}
+	return s
+}
