@@ -101,6 +101,9 @@ func rowConditions(s *Scene, lane route.Lane, states []route.State) []Condition 
 }
 
 func routeConditions(lane route.Lane, s *route.State) []Condition {
+	if s.Phase == route.Active && s.ProposedBy == "" && s.Hold == nil && !s.Alerted {
+		return nil // as nearly all
+	}
 	var out []Condition
 	about := func(k Kind) About {
 		return About{Kind: k, Route: s.Route, Class: lane.Class, Network: lane.Network}

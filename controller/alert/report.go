@@ -17,7 +17,7 @@ type Receiver struct {
 	LastAnswer string    `json:"last_answer,omitempty"` // the status, or what went wrong
 	Failures   int       `json:"failures"`              // in a row, up to now
 	NextTry    time.Time `json:"next_try,omitzero"`     // where the last one failed
-	GivenUp    int       `json:"given_up"`              // events that it was never told, since the start
+	GivenUp    int       `json:"given_up"`              // events that it was never told, since the last reload
 	Disabled   bool      `json:"disabled,omitempty"`    // it answered 410; a reload tries it again
 }
 

@@ -70,8 +70,10 @@ func (w *watch) restore() error {
 	}
 	for _, n := range notes {
 		var c Condition
-		if err := json.Unmarshal(n.Data, &c); err != nil {
-			return err
+		if err := json.Unmarshal(n.Data, &c); err != nil || c.About.key() != n.Key {
+			w.o.Logger.Warn("what held was not understood", "reason", "it is told anew if it holds still", "err", err)
+			w.notes[n.Key] = Note{Key: n.Key}
+			continue
 		}
 		w.standing[c.About.key()] = c
 	}

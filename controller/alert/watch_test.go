@@ -253,3 +253,20 @@ func TestATestOfReceivers(t *testing.T) {
 		}
 	})
 }
+
+func TestANoteThatCannotBeReadStopsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, onePager)
+		s.stop()
+		if err := s.box.Announce(nil, []Note{{"of another version", []byte(`[1]`)}, {"SignalboxStoreAway||||", []byte(`{"about":{"kind":"another"}}`)}}); err != nil {
+			t.Fatal(err)
+		}
+		s.start(onePager)
+		pass()
+		s.wantTypes()
+		s.wantLogged("what held was not understood")
+		if notes, err := s.box.Notes(); err != nil || len(notes) != 0 {
+			t.Errorf("got notes %v, %v, want none", notes, err)
+		}
+	})
+}
