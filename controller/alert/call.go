@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // callWithin is how long one receiver may take to answer; Standard Webhooks says 15 to 30 s.
@@ -131,12 +132,18 @@ func whyFailed(err error) string {
 	case errors.As(err, &dns):
 		return "its name is not known: " + dns.Err
 	}
-	return clip(err.Error(), 200)
+	return firstWords(err.Error())
 }
 
-// firstWords is the begin of a text on one line.
+// firstWords is the begin of a stranger's text on one line, without what would steer a terminal.
 func firstWords(s string) string {
-	return clip(strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " "), 200)
+	line := strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+	return clip(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, line), 200)
 }
 
 func query(pairs ...string) string {

@@ -121,7 +121,7 @@ func (s *Settings) check(d *decoder) {
 	names := map[string]bool{}
 	for i := range s.Webhooks {
 		w, path := &s.Webhooks[i], fmt.Sprintf("webhooks[%d]", i)
-		if !webhookName.MatchString(w.Name) || names[w.Name] {
+		if !webhookName.MatchString(w.Name) || names[w.Name] || w.Name == allPeers {
 			d.at(path+".name", "want a name of its own, of at most 32 letters, digits and . _ -, got %q", shorten(w.Name))
 		}
 		names[w.Name] = true

@@ -15,6 +15,9 @@ type NoReceiver struct{ Name, Text string }
 // Error says what was wanted.
 func (e *NoReceiver) Error() string { return e.Text }
 
+// allPeers is the name that means every Alertmanager.
+const allPeers = "alertmanager"
+
 // Try sends a test to the receiver of the name, or to all where it is empty, and returns what each answered, in the order
 // of the settings. It does not wait for what waits in the outbox. The name "alertmanager" means all its peers.
 func (s *Setup) Try(ctx context.Context, name string, dial DialFunc) ([]Attempt, error) {
@@ -26,7 +29,7 @@ func (s *Setup) Try(ctx context.Context, name string, dial DialFunc) ([]Attempt,
 		}
 	}
 	for _, p := range s.peers {
-		if name == "" || name == p.name || name == "alertmanager" {
+		if name == "" || name == p.name || name == allPeers {
 			tries = append(tries, func() Attempt { return p.try(ctx, s.settings, dial, now) })
 		}
 	}

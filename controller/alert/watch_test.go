@@ -230,12 +230,12 @@ func TestATestOfReceivers(t *testing.T) {
 		defer s.net.serve("hook:80", hook)()
 		s.decide(demotion(1))
 		synctest.Wait()
-		hook.answers(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("thank\nyou")) })
+		hook.answers(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("thank\n\x1b[31myou")) })
 		tried, err := s.alerts.Try(t.Context(), "")
 		if err != nil || len(tried) != 3 {
 			t.Fatalf("got %v, %v, want three", tried, err)
 		}
-		if x := tried[0]; x.Receiver != "hook" || x.Result != resultDelivered || x.Answer != "200 OK" || x.Said != "thank you" {
+		if x := tried[0]; x.Receiver != "hook" || x.Result != resultDelivered || x.Answer != "200 OK" || x.Said != "thank ?[31myou" {
 			t.Errorf("got %+v", x)
 		}
 		if x := tried[1]; x.Receiver != "alertmanager/pager:80" || x.Result != resultDelivered {
