@@ -12,12 +12,14 @@ import (
 )
 
 // How often is looked, how long after a decision its round has surely ended, for how long something that is over is told
-// to be, and how many letters are kept in memory while the outbox takes none.
+// to be, how long after a start all senders have said what they run, and how many letters are kept in memory while the
+// outbox takes none.
 const (
-	lookEvery   = 5 * time.Second
-	roundEnds   = 250 * time.Millisecond
-	resolvedFor = 5 * time.Minute
-	looseMost   = 200
+	lookEvery    = 5 * time.Second
+	roundEnds    = 250 * time.Millisecond
+	resolvedFor  = 5 * time.Minute
+	sendersKnown = 2 * time.Minute
+	looseMost    = 200
 )
 
 // watch knows what holds. What began or ended without a decision that tells of it becomes a letter, and what stands is
@@ -140,7 +142,7 @@ func (w *watch) compare(scene *Scene, current []Condition, now time.Time) (event
 		w.standing[key] = c
 	}
 	for _, key := range sortedKeys(w.standing) {
-		if c := w.standing[key]; !holds[key] {
+		if c := w.standing[key]; !holds[key] && !w.early(&c, now) {
 			events = appendTold(events, scene, c, natures[c.About.Kind].ends, now, now)
 			w.over[key], changed = ended{c, now}, true
 			w.note(key, nil)
@@ -153,6 +155,11 @@ func (w *watch) compare(scene *Scene, current []Condition, now time.Time) (event
 		}
 	}
 	return events, changed
+}
+
+// early reports whether it cannot be known yet that a condition is over: after a start no sender has said yet what it runs.
+func (w *watch) early(c *Condition, now time.Time) bool {
+	return c.About.Kind == KindSenderLagging && now.Sub(w.started) < sendersKnown
 }
 
 // note remembers what is to be noted; a nil condition is over. The lock is held.

@@ -63,10 +63,15 @@ func TestWhatNoDecisionTellsIsWatched(t *testing.T) {
 		s.wantTypes("policy.rejected", "lane.trouble", "sender.lagging")
 		time.Sleep(time.Hour) // what goes on is told once
 		s.wantTypes("policy.rejected", "lane.trouble", "sender.lagging")
+		s.mu.Lock()
+		s.lagging = nil
+		s.mu.Unlock()
+		pass()
+		s.wantTypes("policy.rejected", "lane.trouble", "sender.lagging", "sender.current")
 		s.set(func(x *Scene) { x.PolicyError = "" })
 		s.states()
 		pass()
-		s.wantTypes("policy.rejected", "lane.trouble", "sender.lagging", "guard.freed", "lane.calm", "policy.accepted")
+		s.wantTypes("policy.rejected", "lane.trouble", "sender.lagging", "sender.current", "guard.freed", "lane.calm", "policy.accepted")
 	})
 }
 
@@ -268,5 +273,27 @@ func TestANoteThatCannotBeReadStopsNobody(t *testing.T) {
 		if notes, err := s.box.Notes(); err != nil || len(notes) != 0 {
 			t.Errorf("got notes %v, %v, want none", notes, err)
 		}
+	})
+}
+
+func TestAfterAStartSendersHaveTimeToSayWhatTheyRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, onePager)
+		lag := func(senders ...Sender) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.lagging = senders
+		}
+		lag(Sender{Name: "gw-1"}, Sender{Name: "gw-2"})
+		pass()
+		s.wantTypes("sender.lagging", "sender.lagging")
+		s.stop()
+		lag() // who starts knows no sender yet
+		s.start(onePager)
+		time.Sleep(sendersKnown / 2)
+		lag(Sender{Name: "gw-2"}) // one says that it still does
+		s.wantTypes("sender.lagging", "sender.lagging")
+		time.Sleep(sendersKnown)
+		s.wantTypes("sender.lagging", "sender.lagging", "sender.current")
 	})
 }
