@@ -70,9 +70,9 @@ func printReceivers(w io.Writer, output string, all []alert.Listed) error {
 	for _, r := range all {
 		what := "everything that holds, each minute"
 		if r.Kind == "webhook" {
-			what = r.Format + ", " + signedBy(r.Secrets) + ", all events"
+			what = r.Format + ", " + signedWith(r.Secrets) + ", all events"
 			if r.Events != nil {
-				what = r.Format + ", " + signedBy(r.Secrets) + ", " + strings.Join(r.Events, " ")
+				what = r.Format + ", " + signedWith(r.Secrets) + ", " + strings.Join(r.Events, " ")
 			}
 		}
 		rows = append(rows, []string{r.Name, what})
@@ -80,7 +80,7 @@ func printReceivers(w io.Writer, output string, all []alert.Listed) error {
 	return columns(w, "", rows)
 }
 
-func signedBy(secrets int) string {
+func signedWith(secrets int) string {
 	if secrets == 0 {
 		return "not signed"
 	}

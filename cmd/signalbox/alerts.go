@@ -11,7 +11,6 @@ import (
 	"signalbox/controller/alert"
 	"signalbox/controller/api"
 	"signalbox/controller/state"
-	"signalbox/rules/route"
 )
 
 func addAlerts(c *cobra.Command, file *string) {
@@ -44,9 +43,6 @@ func (b *badAlerts) Unwrap() error { return b.problems }
 // Problems are told one by one in the answer to a reload.
 func (b *badAlerts) Problems() []string { return b.problems.Problems() }
 
-// What the model tells of senders is what alerts want to know of them.
-var _ []alert.Sender = []state.Sender(nil)
-
 // openAlerts makes ready to tell the receivers of the settings, if there are any.
 func (d *daemon) openAlerts(model *state.Model, registry prometheus.Registerer) error {
 	setup, err := readAlerts(d.o.alerts)
@@ -56,10 +52,7 @@ func (d *daemon) openAlerts(model *state.Model, registry prometheus.Registerer) 
 	if setup == nil {
 		return nil
 	}
-	o := alert.Options{Setup: setup, Outbox: d.store, Look: func() alert.Scene { return d.scene(model) }, Logger: d.o.logger, Registerer: registry}
-	if senders, ok := any(model).(alert.Senders); ok {
-		o.Senders = senders
-	}
+	o := alert.Options{Setup: setup, Outbox: d.store, Senders: model, Look: func() alert.Scene { return d.scene(model) }, Logger: d.o.logger, Registerer: registry}
 	d.alerts, err = alert.New(o)
 	return err
 }
@@ -73,16 +66,6 @@ func (d *daemon) scene(model *state.Model) alert.Scene {
 		s.Table = p.Table
 	}
 	return s
-}
-
-// decided tells those who asked for it of decisions that are durable.
-func (d *daemon) decided(decisions []route.Decision) {
-	if d.o.decided != nil {
-		d.o.decided(decisions)
-	}
-	if d.alerts != nil {
-		d.alerts.Wake()
-	}
 }
 
 // told is what the API asks of alerts; nil ones tell nobody.

@@ -33,23 +33,25 @@ import (
 
 // daemonOptions are what a daemon is made from.
 type daemonOptions struct {
-	policy    string // path; or
-	git       gitOptions
-	data      string // folder of the durable state
-	listen    string
-	allowOpen bool // whether listening beyond loopback without authentication is allowed
-	mode      route.Mode
-	epoch     uint64 // of tables, where it is greater than the stored one
-	recording recordingOptions
-	probes    string // file of the settings of probes; "" looks at nothing
-	alerts    string // file of the settings of alerts; "" tells nobody
-	logger    *slog.Logger
-	decided   func([]route.Decision)
+	policy     string // path; or
+	git        gitOptions
+	data       string // folder of the durable state
+	listen     string
+	allowOpen  bool // whether listening beyond loopback without authentication is allowed
+	mode       route.Mode
+	epoch      uint64 // of tables, where it is greater than the stored one
+	recording  recordingOptions
+	signingKey string // file of the keys that sign tables; "" signs none
+	probes     string // file of the settings of probes; "" looks at nothing
+	alerts     string // file of the settings of alerts; "" tells nobody
+	logger     *slog.Logger
+	decided    func([]route.Decision)
 }
 
 // daemon is a running signalbox: the control plane and its HTTP server.
 type daemon struct {
 	o        daemonOptions
+	signer   api.Signer // nil: tables are not signed
 	store    *store.Store
 	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
@@ -70,7 +72,11 @@ func newDaemon(o daemonOptions) (*daemon, error) {
 	if err := checkSource(o); err != nil {
 		return nil, err
 	}
-	d := &daemon{o: o}
+	signer, err := openSigner(o.signingKey, o.logger)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{o: o, signer: signer}
 	if err := d.open(); err != nil {
 		d.close()
 		return nil, err
@@ -93,8 +99,11 @@ func (d *daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := refill(model, d.store); err != nil {
+		return err
+	}
 	controls := controller.Options{Store: d.store, Model: model, Load: load,
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided}
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided(model)}
 	if d.recorder != nil {
 		controls.Recorder = d.recorder
 	}
@@ -121,6 +130,33 @@ func (d *daemon) open() (err error) {
 	d.server = api.Server(handler)
 	d.server.ErrorLog = slog.NewLogLogger(o.logger.Handler(), slog.LevelDebug)
 	return nil
+}
+
+// newsAtStart is how many decisions of the journal those who follow may come back to after a restart.
+const newsAtStart = 1000
+
+// refill tells the model what the journal has, so that those who follow miss nothing over a restart.
+func refill(model *state.Model, s *store.Store) error {
+	latest, _, err := s.Decisions(store.Query{Limit: newsAtStart})
+	if err != nil {
+		return wrong("", err)
+	}
+	slices.Reverse(latest)
+	model.Tell(latest)
+	return nil
+}
+
+// decided tells those who follow of decisions, whoever else wants to know, and those who deliver that there is something.
+func (d *daemon) decided(model *state.Model) func([]route.Decision) {
+	return func(all []route.Decision) {
+		model.Tell(all)
+		if d.o.decided != nil {
+			d.o.decided(all)
+		}
+		if d.alerts != nil {
+			d.alerts.Wake()
+		}
+	}
 }
 
 func openStore(dir string) (*store.Store, error) {
@@ -168,7 +204,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	return api.New(api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
+	return api.New(api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})

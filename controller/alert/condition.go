@@ -18,7 +18,7 @@ type Scene = struct {
 	StoreFailed time.Time     // since when nothing can be made durable; zero while all can
 }
 
-// Sender is a sender that runs an old table. It is an alias, as Scene is.
+// Sender is a sender that does not follow the table. It is an alias, as Scene is.
 type Sender = struct {
 	Name       string           `json:"name"`
 	Generation route.Generation `json:"generation"`    // that it runs, or refused
@@ -26,6 +26,10 @@ type Sender = struct {
 	Why        string           `json:"why,omitempty"` // why it refused
 	Since      time.Time        `json:"since"`         // when it first said so
 	Seen       time.Time        `json:"seen"`          // when it last said so
+	Runs       route.Generation `json:"runs,omitzero"` // the last one that it applied; zero where it has told of none
+	RunsSince  time.Time        `json:"runs_since,omitzero"`
+	Standing   string           `json:"standing,omitempty"` // current, behind, refused or silent
+	Behind     float64          `json:"behind_seconds"`     // for how long it has not confirmed the generation in force
 }
 
 // Condition is something that holds now and that somebody should know.
@@ -205,7 +209,10 @@ func orderConditions(o *route.Override, now time.Time) []Condition {
 }
 
 func senderCondition(s *Sender) Condition {
-	text := "it runs " + s.Generation.String()
+	text := "it runs " + s.Runs.String() + ", and has not confirmed a newer one for " + route.Duration(time.Duration(s.Behind)*time.Second).String()
+	if s.Runs == (route.Generation{}) {
+		text = "it has told of no table that it runs"
+	}
 	if !s.Applied {
 		text = "it refused " + s.Generation.String() + ": " + s.Why
 	}

@@ -186,4 +186,8 @@ func TestConditions(t *testing.T) {
 	if got := conditions(&Scene{}, lagging, noon); len(got) != 1 || got[0].About.Sender != "gw-1" || got[0].Text != "it refused 1-40: bad signature" {
 		t.Errorf("a sender: got %+v", got)
 	}
+	behind := Sender{Name: "gw-1", Applied: true, Runs: route.Generation{Epoch: 1, Number: 40}, Behind: 150.4}
+	if got := senderCondition(&behind).Text; got != "it runs 1-40, and has not confirmed a newer one for 2m30s" {
+		t.Errorf("a sender behind: got %q", got)
+	}
 }
