@@ -40,18 +40,21 @@ type Recorder interface {
 
 // Options of a Controller. Store, Model and Load are required; other zero fields mean the documented default.
 type Options struct {
-	Store      Store
-	Model      *state.Model                   // what senders and viewers read
-	Load       func() (*policy.Policy, error) // reads the policy as it is now
-	Mode       route.Mode                     // the most that may be done with any verdict; default route.Act
-	Epoch      uint64                         // where it is greater than the stored one, a new epoch begins
-	Queue      int                            // observations that may wait for the loop; default 262,144
-	Retention  time.Duration                  // of the journal; default 35 days
-	Signal     signal.Options                 // bounds of what is remembered
-	Decided    func([]route.Decision)         // told of decisions once they are durable; must not block
-	Recorder   Recorder                       // nil: nothing is recorded
-	Logger     *slog.Logger                   // default slog.Default()
-	Registerer prometheus.Registerer          // default: metrics are not registered
+	Store     Store
+	Model     *state.Model                   // what senders and viewers read
+	Load      func() (*policy.Policy, error) // reads the policy as it is now
+	Mode      route.Mode                     // the most that may be done with any verdict; default route.Act
+	Epoch     uint64                         // where it is greater than the stored one, a new epoch begins
+	Queue     int                            // observations that may wait for the loop; default 262,144
+	Retention time.Duration                  // of the journal; default 35 days
+	Signal    signal.Options                 // bounds of what is remembered
+	Decided   func([]route.Decision)         // told of decisions once they are durable; must not block
+	// Announce writes what receivers are to be told of decisions, which becomes durable with them; it must not block, nor
+	// change anything: what cannot be made durable was not decided. Nil: nobody is told.
+	Announce   func([]route.Decision) []store.Letter
+	Recorder   Recorder              // nil: nothing is recorded
+	Logger     *slog.Logger          // default slog.Default()
+	Registerer prometheus.Registerer // default: metrics are not registered
 }
 
 // ErrFull is the answer to observations for which the queue has no room now.
@@ -68,7 +71,8 @@ type Controller struct {
 	orders  chan ordering
 	view    atomic.Pointer[View]
 	routes  atomic.Pointer[map[route.ID]bool]
-	pool    sync.Pool // of *[]route.Observation
+	failed  atomic.Pointer[time.Time] // since when commits fail; nil while they do not
+	pool    sync.Pool                 // of *[]route.Observation
 
 	reloading sync.Mutex // held by one reload at a time, so that the files read last are those in force
 
@@ -83,7 +87,7 @@ type Controller struct {
 	last      time.Time                                // the last round, with its monotonic reading
 	passed    func(since, now time.Time) time.Duration // by the monotonic clock
 	holdUntil time.Time                                // no changes before; the clock jumped
-	failing   bool                                     // the last commit failed
+	failing   bool                                     // the last commit failed; failed says since when
 	owing     bool                                     // the store holds a table that is not published
 }
 
@@ -280,6 +284,17 @@ func (c *Controller) Explain(id route.ID, l route.Lane) (any, bool) {
 	v := c.view.Load()
 	e, ok := decide.Explain(v.Policy, v.World, v.seen(), l, id)
 	return e, ok
+}
+
+// World is the state as the last round left it. Nothing in it may be changed.
+func (c *Controller) World() route.World { return c.view.Load().World }
+
+// StoreFailing is since when nothing can be made durable; zero while all can.
+func (c *Controller) StoreFailing() time.Time {
+	if since := c.failed.Load(); since != nil {
+		return *since
+	}
+	return time.Time{}
 }
 
 // Ready says what keeps the controller from deciding, or nil.

@@ -41,6 +41,7 @@ func crashChild(dir string) {
 	t := &fatal{}
 	s := openStore(t, dir)
 	c := newController(t, s)
+	c.o.Announce = toPager
 	at := c.engine.World.At
 	if at.IsZero() {
 		at = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
@@ -188,6 +189,7 @@ func compareStored(t *testing.T, dir, line string) (ran bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantLetters(t, s)
 	if g.Newer(saved.World.Generation) || saved.Table == nil || saved.Table.Generation != saved.World.Generation {
 		t.Fatalf("senders had seen %s; the store has state %s", g, saved.World.Generation)
 	}

@@ -78,6 +78,9 @@ func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
 	if save {
 		change.Baselines = c.pendingBaselines()
 	}
+	if c.o.Announce != nil && len(o.Decisions) > 0 {
+		change.Letters = c.o.Announce(o.Decisions)
+	}
 	err := c.o.Store.Commit(change)
 	c.noteCommit(err)
 	if err != nil {
@@ -127,9 +130,12 @@ func (c *Controller) noteCommit(err error) {
 	case err != nil:
 		c.metrics.commitErrors.Inc()
 		if !c.failing {
+			since := time.Now().Round(0).UTC()
+			c.failed.Store(&since)
 			c.log.Error("state not stored", "err", err, "reason", "nothing changes until it can be")
 		}
 	case c.failing:
+		c.failed.Store(nil)
 		c.log.Info("state stored again")
 	}
 	c.failing = err != nil

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"signalbox/controller"
+	"signalbox/controller/alert"
 	"signalbox/controller/api"
 	"signalbox/controller/recording"
 	"signalbox/controller/repo"
@@ -42,6 +43,7 @@ type daemonOptions struct {
 	recording  recordingOptions
 	signingKey string // file of the keys that sign tables; "" signs none
 	probes     string // file of the settings of probes; "" looks at nothing
+	alerts     string // file of the settings of alerts; "" tells nobody
 	logger     *slog.Logger
 	decided    func([]route.Decision)
 }
@@ -55,6 +57,7 @@ type daemon struct {
 	control  *controller.Controller
 	recorder *recording.Recorder // nil: nothing is recorded
 	eyes     *eyes
+	alerts   *alert.Alerts // nil: nobody is told
 	reloader *reloader
 	listener net.Listener
 	server   *http.Server
@@ -104,13 +107,19 @@ func (d *daemon) open() (err error) {
 	if d.recorder != nil {
 		controls.Recorder = d.recorder
 	}
+	if err := d.openAlerts(model, registry); err != nil {
+		return err
+	}
+	if d.alerts != nil {
+		controls.Announce = d.alerts.Announce
+	}
 	if d.control, err = controller.New(controls); err != nil {
 		return err
 	}
 	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known, suggest: d.suggest}, registry); err != nil {
 		return err
 	}
-	d.reloader = &reloader{control: d.control, eyes: d.eyes, logger: o.logger}
+	d.reloader = &reloader{control: d.control, eyes: d.eyes, alerts: d.alerts, file: o.alerts, logger: o.logger}
 	handler, err := d.handler(model, registry)
 	if err != nil {
 		return err
@@ -137,12 +146,15 @@ func refill(model *state.Model, s *store.Store) error {
 	return nil
 }
 
-// decided tells those who follow of decisions, and whoever else wants to know.
+// decided tells those who follow of decisions, whoever else wants to know, and those who deliver that there is something.
 func (d *daemon) decided(model *state.Model) func([]route.Decision) {
 	return func(all []route.Decision) {
 		model.Tell(all)
 		if d.o.decided != nil {
 			d.o.decided(all)
+		}
+		if d.alerts != nil {
+			d.alerts.Wake()
 		}
 	}
 }
@@ -190,7 +202,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		return nil, err
 	}
 	d.eyes.serve(hooks)
-	return api.New(api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Inbound: d.eyes.inboundHandler(),
+	return api.New(api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
@@ -254,6 +266,9 @@ func (d *daemon) run(ctx context.Context) error {
 		g.Go(func() error { return d.recorder.Run(recorded) })
 	}
 	g.Go(func() error { return d.eyes.run(gctx) })
+	if d.alerts != nil {
+		g.Go(func() error { return d.alerts.Run(gctx) })
+	}
 	g.Go(func() error {
 		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

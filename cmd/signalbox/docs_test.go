@@ -197,7 +197,7 @@ func TestEveryMetricInTheDocsIsExposed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newDaemon(daemonOptions{policy: path, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: logger, probes: settings, recording: recordingOptions{dir: filepath.Join(dir, "recording")}})
+	d, err := newDaemon(daemonOptions{policy: path, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", mode: route.Act, logger: logger, probes: settings, alerts: alerting(t, dir, "http://127.0.0.1:1/"), recording: recordingOptions{dir: filepath.Join(dir, "recording")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,10 +70,12 @@ func startSeeingBy(t *testing.T, policy, settings string) (url, file string) {
 		o.probes = filepath.Join(dir, "probes.yml")
 		writeText(t, o.probes, settings)
 	}
-	d, err := newDaemon(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return startWith(t, o), o.probes
+}
+
+// runUntilEnd runs a daemon until the test ends.
+func runUntilEnd(t *testing.T, d *daemon) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.run(ctx) }()
@@ -83,7 +85,6 @@ func startSeeingBy(t *testing.T, policy, settings string) (url, file string) {
 			t.Error(err)
 		}
 	})
-	return "http://" + d.address(), o.probes
 }
 
 func writeText(t *testing.T, path, text string) {

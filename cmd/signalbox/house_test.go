@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"probes":         {"rules/route", "probes"}, // the root has the words, its leaves import it and never each other
 	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario", "controller/store", "controller/state"},
 	// Leaves of the controller: rules, never each other.
+	"controller/alert":     {"rules/route", "rules/policy"},
 	"controller/api":       {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
 	"controller/recording": {"rules/route"},
 	"controller/repo":      {"rules/policy"},
@@ -39,6 +40,8 @@ var arrows = map[string][]string{
 var testArrows = map[string][]string{
 	"probes/smpp":    {"probes/smsctest"}, // sessions and collectors are tested against the server
 	"probes/gateway": {"probes/smsctest"},
+	// Its outbox is the store's.
+	"controller/alert": {"controller/store"},
 }
 
 // pure are the imports that nothing under rules may have: the core has no clock, no chance, no locks and no I/O.

@@ -7,14 +7,17 @@ import (
 	"sync"
 
 	"signalbox/controller"
+	"signalbox/controller/alert"
 	"signalbox/rules/decide"
 	"signalbox/rules/route"
 )
 
-// reloader reads the policy and the settings of probes again: both come into force, or neither does.
+// reloader reads the policy, the settings of probes and those of alerts again: all come into force, or none does.
 type reloader struct {
 	control *controller.Controller
 	eyes    *eyes
+	alerts  *alert.Alerts // nil: nobody is told
+	file    string        // of the settings of alerts
 	logger  *slog.Logger
 
 	one sync.Mutex // held for the time of a reload, so that what was read last is what is in force
@@ -29,10 +32,18 @@ func (r *reloader) Reload(ctx context.Context) error {
 		r.logger.Error("settings of probes refused", "file", r.eyes.o.file, "err", err)
 		return err
 	}
+	receivers, err := readAlerts(r.file)
+	if err != nil {
+		r.logger.Error("settings of alerts refused", "file", r.file, "err", err)
+		return err
+	}
 	if err := r.control.Reload(ctx); err != nil {
 		return err
 	}
 	r.eyes.take(s)
+	if receivers != nil {
+		r.alerts.Use(receivers)
+	}
 	return nil
 }
 

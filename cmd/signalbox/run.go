@@ -75,6 +75,7 @@ that is full or slow stops the recording, which is counted and said, and nothing
 	addMode(c, &o.mode)
 	addRecording(c, &o.recording)
 	addProbes(c, &o.probes)
+	addAlerts(c, &o.alerts)
 	addChoice(c, &role, "role", "all, or probe: look at routes from another place and report to a controller", roleAll, roleAll, roleProbe)
 	f.StringVar(&far.controller, "controller", defaultServer, "with --role probe: the URL of the controller")
 	f.StringVar(&far.name, "vantage", "", "with --role probe: the name of this place")

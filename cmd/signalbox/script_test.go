@@ -59,6 +59,9 @@ func TestMain(m *testing.M) {
 //	probes-fail ROUTE    posts three binds of a route that failed just now
 //	wait-for TEXT ARGS…  runs signalbox until it prints the text
 //	wait-recorded DIR N  waits until N lines of a recording can be read
+//	wait-api PATH TEXT   waits until what the daemon at SIGNALBOX_SERVER answers has the text in it
+//	serve-hook           serves a webhook at HOOK, where nobody listens before
+//	wait-told TEXT       waits until the webhook was told something with the text in it, with a valid signature
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
 //	well-formed FILE     wants the file to be XML
@@ -84,6 +87,9 @@ func TestScript(t *testing.T) {
 			"probes-fail":   probesFail,
 			"wait-for":      waitFor,
 			"wait-recorded": waitRecorded,
+			"wait-api":      waitAPI,
+			"serve-hook":    serveHook,
+			"wait-told":     waitTold,
 			"valid-json":    validJSON,
 			"well-formed":   wellFormed,
 		},
@@ -100,6 +106,13 @@ func setUpScript(e *testscript.Env) error {
 	}
 	e.Setenv("LISTEN", l.Addr().String())
 	e.Setenv("SIGNALBOX_SERVER", "http://"+l.Addr().String())
+	e.Values["hook"] = &scriptHook{}
+	hook, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer hook.Close()
+	e.Setenv("HOOK", "http://"+hook.Addr().String())
 	e.Setenv("GOVERSION", runtime.Version())
 	e.Setenv("PLATFORM", runtime.GOOS+"/"+runtime.GOARCH)
 	e.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(e.WorkDir)) // wherever this is checked out, policies are in no checkout

@@ -24,6 +24,7 @@ type Options struct {
 	Policy    Policy
 	Planner   Planner
 	Probes    Probes
+	Alerts    Alerts
 	Operators Operators
 	Feed      Feed
 	Signer    Signer // of tables; nil: they are not signed
@@ -121,6 +122,9 @@ func (a *api) endpoints() []endpoint {
 	add(a.Probes != nil,
 		endpoint{"GET", "/api/v1/probes", "probes", a.getProbes},
 		endpoint{"PUT", "/api/v1/probes/{vantage}", "vantage", a.putProbes})
+	add(a.Alerts != nil,
+		endpoint{"GET", "/api/v1/alerts", "alerts", a.getAlerts},
+		endpoint{"POST", "/api/v1/alerts/test", "alerts_test", a.postAlertsTest})
 	add(a.Policy != nil, endpoint{"GET", "/api/v1/policy", "policy", a.getPolicy})
 	add(a.Planner != nil, endpoint{"POST", "/api/v1/policy/plan", "plan", a.postPlan})
 	add(a.Reloader != nil, endpoint{"POST", "/-/reload", "reload", a.postReload})

@@ -122,8 +122,17 @@ type fakes struct {
 	files     []policy.File
 	since     time.Time
 	plan      error
+	tried     string
+	try       error
 	operators *fakeOperators
 	feed      *fakeFeed
+}
+
+func (f *fakes) Report() any { return map[string][]string{"receivers": {"pager"}} }
+
+func (f *fakes) Try(_ context.Context, receiver string) (any, error) {
+	f.tried = receiver
+	return []string{"200 OK"}, f.try
 }
 
 func (f *fakes) Watches() []route.Watch { return f.watches }
@@ -211,7 +220,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) options() Options {
 	mount := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "mounted "+r.URL.Path) })
 	return Options{
-		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed,
+		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed, Alerts: w.fakes,
 		Events: mount, Receipts: mount, Inbound: mount, Metrics: mount,
 		Registerer: w.registry, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}

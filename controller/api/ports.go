@@ -89,6 +89,18 @@ type Probes interface {
 	PutWatches(vantage string, watches []route.Watch) error
 }
 
+// Alerts are who is told what.
+type Alerts interface {
+	// Report returns what becomes the JSON of the answer: the receivers, what holds now, the last deliveries.
+	Report() any
+	// Try sends a test to a receiver, or to all where the name is empty, and returns what becomes the JSON of the answer.
+	// It is ErrNoReceiver where there is none of the name.
+	Try(ctx context.Context, receiver string) (any, error)
+}
+
+// ErrNoReceiver is the answer to the name of a receiver that there is not.
+var ErrNoReceiver = errors.New("no such receiver")
+
 // Sender is what a sender last said of itself, and how it stands.
 type Sender = struct {
 	Name       string           `json:"name"`

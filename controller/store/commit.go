@@ -17,6 +17,7 @@ type Change struct {
 	Table     *route.Table     // the table of a new generation; nil where the table, and so the generation, is the same
 	Decisions []route.Decision // to be recorded; an id is recorded once and never changed
 	Baselines []Baseline       // those that changed
+	Letters   []Letter         // to be told of the decisions, in their order
 }
 
 // Baseline is what is normal for a key. Data is JSON that means nothing here; empty Data forgets the key.
@@ -95,6 +96,7 @@ type batch struct {
 	puts     []put
 	lanes    map[string]bool // the keys of the lanes that stay
 	records  []record
+	letters  []Letter
 }
 
 type put struct{ bucket, key, value []byte } // an empty value deletes
@@ -119,7 +121,10 @@ func (b *batch) apply(tx *bbolt.Tx) (changed bool, err error) {
 			return false, err
 		}
 	}
-	return changed || did || len(b.records) > 0, nil
+	if err := putLetters(tx, b.letters); err != nil {
+		return false, err
+	}
+	return changed || did || len(b.records)+len(b.letters) > 0, nil
 }
 
 func (p put) apply(tx *bbolt.Tx) (changed bool, err error) {

@@ -31,7 +31,9 @@ func commitForEver(path string) {
 	}
 	saved, err := s.Load()
 	for n := saved.World.Generation.Number + 1; err == nil; n++ {
-		if err = s.Commit(changeTo(n)); err == nil {
+		c := changeTo(n)
+		c.Letters = []Letter{{To: "pager", At: noon, Body: strconv.AppendUint(nil, n, 10)}}
+		if err = s.Commit(c); err == nil {
 			fmt.Println(n)
 		}
 	}
@@ -102,6 +104,15 @@ func checkAfterCrash(t *testing.T, path string, round int, seen uint64) {
 	}
 	if n := countDecisions(t, s); uint64(n) != g.Number {
 		t.Errorf("round %d: got %d decisions, want %d", round, n, g.Number)
+	}
+	letters := waiting(t, s, "pager")
+	for i, body := range letters {
+		if body != strconv.Itoa(i+1) {
+			t.Errorf("round %d: letter %d is of generation %s", round, i+1, body)
+		}
+	}
+	if uint64(len(letters)) != g.Number {
+		t.Errorf("round %d: got %d letters, want one for each of %d decisions", round, len(letters), g.Number)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,7 +82,7 @@ func TestOtherFilesAreRefused(t *testing.T) {
 		want error
 		hint string
 	}{
-		"of a newer version": {put("meta", "schema", "2"), ErrNewer, "version"},
+		"of a newer version": {put("meta", "schema", strconv.Itoa(schema+1)), ErrNewer, "version"},
 		"of another program": {put("somebody", "k", "v"), ErrDamaged, "backup"},
 		"without a schema":   {put("meta", "k", "v"), ErrDamaged, "backup"},
 	} {

@@ -24,7 +24,7 @@ func encode(c *Change) (*batch, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	b := &batch{was: c.Was, now: c.World.Generation, lanes: make(map[string]bool, len(c.World.Lanes))}
+	b := &batch{was: c.Was, now: c.World.Generation, lanes: make(map[string]bool, len(c.World.Lanes)), letters: c.Letters}
 	for _, add := range []func(*Change) error{b.addLanes, b.addHeader, b.addTable, b.addBaselines, b.addDecisions} {
 		if err := add(c); err != nil {
 			return nil, err

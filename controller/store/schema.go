@@ -8,7 +8,7 @@ import (
 )
 
 // schema is the version of the layout below; a store with a greater one is refused.
-const schema = 1
+const schema = 2
 
 // The buckets. Values are sealed (see codec.go) unless said otherwise.
 var (
@@ -17,46 +17,58 @@ var (
 	bucketBaselines = []byte("baselines") // route, class, network → opaque JSON
 	bucketDecisions = []byte("decisions") // epoch, number, ordinal → route.Decision
 	bucketTimes     = []byte("times")     // time, then the key in decisions → route, class, network; not sealed
+	bucketOutbox    = []byte("outbox")    // receiver, number → letter that waits; since schema 2
+	bucketNotes     = []byte("notes")     // key → what holds until it ends, as opaque JSON; since schema 2
 
 	keySchema = []byte("schema")
 	keyWorld  = []byte("world")
 	keyTable  = []byte("table")
 )
 
-// migrate writes the schema into an empty file and refuses what this version cannot read.
+// layout are the buckets that each schema brought, from the first on.
+var layout = [schema][][]byte{
+	{bucketMeta, bucketLanes, bucketBaselines, bucketDecisions, bucketTimes},
+	{bucketOutbox, bucketNotes},
+}
+
+// migrate brings an empty file, or one of an earlier version, to the schema, in one transaction, and refuses what this
+// version cannot read.
 func migrate(db *bbolt.DB) error {
-	empty := false
-	err := db.View(func(tx *bbolt.Tx) error {
+	has := 0
+	err := db.View(func(tx *bbolt.Tx) (err error) {
 		if meta := tx.Bucket(bucketMeta); meta != nil {
-			return checkSchema(meta.Get(keySchema))
+			has, err = checkSchema(meta.Get(keySchema))
+			return err
 		}
 		if first, _ := tx.Cursor().First(); first != nil {
 			return fmt.Errorf("%w: it is a bbolt file, but not of signalbox", ErrDamaged)
 		}
-		empty = true
 		return nil
 	})
-	if err != nil || !empty {
+	if err != nil || has == schema {
 		return err
 	}
-	return db.Update(create)
+	return db.Update(func(tx *bbolt.Tx) error { return bring(tx, has) })
 }
 
-func checkSchema(value []byte) error {
-	n, err := strconv.Atoi(string(value))
+func checkSchema(value []byte) (n int, err error) {
+	n, err = strconv.Atoi(string(value))
 	switch {
 	case err != nil || n < 1:
-		return fmt.Errorf("%w: want a schema version, got %q", ErrDamaged, value)
+		return 0, fmt.Errorf("%w: want a schema version, got %q", ErrDamaged, value)
 	case n > schema:
-		return fmt.Errorf("%w: its schema is %d, this version reads up to %d", ErrNewer, n, schema)
+		return 0, fmt.Errorf("%w: its schema is %d, this version reads up to %d", ErrNewer, n, schema)
 	}
-	return nil
+	return n, nil
 }
 
-func create(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta, bucketLanes, bucketBaselines, bucketDecisions, bucketTimes} {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return err
+// bring adds what came after schema has; 0 is an empty file.
+func bring(tx *bbolt.Tx, has int) error {
+	for _, names := range layout[has:] {
+		for _, name := range names {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
 		}
 	}
 	return tx.Bucket(bucketMeta).Put(keySchema, []byte(strconv.Itoa(schema)))

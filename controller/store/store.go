@@ -1,5 +1,6 @@
-// Package store keeps the durable state of one machine in a bbolt file: the world, the table in force, the baselines and
-// the journal of decisions. Every commit is one transaction that has reached the disk when it returns.
+// Package store keeps the durable state of one machine in a bbolt file: the world, the table in force, the baselines, the
+// journal of decisions and the outbox of what is to be told about them. Every commit is one transaction that has reached
+// the disk when it returns.
 package store
 
 import (
