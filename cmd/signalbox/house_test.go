@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"probes":         {"rules/route", "probes"}, // the root has the words, its leaves import it and never each other
 	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario", "controller/store", "controller/state"},
 	// Leaves of the controller: rules, never each other.
+	"controller/access":    {},
 	"controller/api":       {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
 	"controller/recording": {"rules/route"},
 	"controller/repo":      {"rules/policy"},

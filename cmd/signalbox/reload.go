@@ -9,10 +9,11 @@ import (
 	"signalbox/rules/route"
 )
 
-// reloader reads the policy and the settings of probes again: both come into force, or neither does.
+// reloader reads the policy, the settings of probes and who may come in again: all come into force, or none does.
 type reloader struct {
 	control *controller.Controller
 	eyes    *eyes
+	doors   *doors
 	logger  *slog.Logger
 }
 
@@ -23,10 +24,16 @@ func (r reloader) Reload(ctx context.Context) error {
 		r.logger.Error("settings of probes refused", "file", r.eyes.o.file, "err", err)
 		return err
 	}
+	open, err := r.doors.read()
+	if err != nil {
+		r.logger.Error("tokens and web configuration refused", "err", err)
+		return err
+	}
 	if err := r.control.Reload(ctx); err != nil {
 		return err
 	}
 	r.eyes.take(s)
+	open()
 	return nil
 }
 

@@ -73,7 +73,7 @@ every one that was not made says what held it.`,
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(stderr), newReplay(), newTest(), newPlan(), newCheck(), newSchema(), newVersion())
-	root.AddCommand(newRoutes(), newExplain(), newHistory(), newDemo())
+	root.AddCommand(newRoutes(), newExplain(), newHistory(), newDemo(), newToken())
 	return root
 }
 

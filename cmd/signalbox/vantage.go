@@ -20,10 +20,11 @@ import (
 
 // vantageOptions are how a process looks at routes from another place and reports to a controller.
 type vantageOptions struct {
-	name       string
-	controller string
-	file, data string
-	logger     *slog.Logger
+	name        string
+	controller  string
+	credentials credentials
+	file, data  string
+	logger      *slog.Logger
 }
 
 // vantage is a process that only looks: it has no policy and no table.
@@ -49,6 +50,9 @@ func newVantage(o vantageOptions) (*vantage, error) {
 		return nil, wrong("give --probes.file", errors.New("--role probe: want the settings that say what to look at"))
 	}
 	c, err := newClient("--controller", o.controller)
+	if err == nil {
+		err = c.present(o.credentials)
+	}
 	if err != nil {
 		return nil, err
 	}

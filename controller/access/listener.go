@@ -10,7 +10,8 @@ import (
 )
 
 // Bounded is a listener that holds no more than so many connections, and of one address no more than a quarter of them:
-// one client that opens connections and says nothing cannot keep the others out. Those beyond are closed at once.
+// one client that opens connections and says nothing cannot keep the others out. Those beyond are closed at once. Loopback,
+// where a proxy may stand for everybody, is bounded only as a whole.
 type Bounded struct {
 	net.Listener
 	most    int
@@ -62,7 +63,7 @@ func remoteOf(c net.Conn) netip.Addr {
 func (b *Bounded) take(from netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.all >= b.most || b.by[from] >= max(1, b.most/4) {
+	if b.all >= b.most || b.by[from] >= max(1, b.most/4) && !from.IsLoopback() {
 		return false
 	}
 	b.all++
