@@ -257,7 +257,7 @@ func (d *daemon) close() {
 
 // serve serves until the server is shut down.
 func (d *daemon) serve() error {
-	if d.server.TLSConfig != nil {
+	if d.doors.tls() != nil {
 		return d.server.ServeTLS(d.listener, "", "")
 	}
 	return d.server.Serve(d.listener)
