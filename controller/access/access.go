@@ -165,6 +165,9 @@ func (k *Keeper) Use(r *Rules) {
 	defer k.mu.Unlock()
 	next := map[string]*limit{}
 	of := func(name string, calls float64, burst int) *limit {
+		if l := next[name]; l != nil {
+			return l // of another token of the name
+		}
 		l := k.limits[name]
 		if l == nil || l.rate != calls || l.burst != burst {
 			l = &limit{calls, burst, rate.NewLimiter(rate.Limit(calls), burst)}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"math"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -15,8 +16,7 @@ const (
 	failuresKnown = 10_000
 )
 
-// failures counts failed attempts by address. What it remembers is bounded: when it is full it forgets those that have
-// been quiet, or else any one.
+// failures counts failed attempts by address. What it remembers is bounded.
 type failures struct {
 	mu sync.Mutex // guards by
 	by map[netip.Addr]failed
@@ -62,20 +62,23 @@ func (f *failures) note(a netip.Addr, now time.Time) bool {
 	return true
 }
 
+// makeRoom forgets the address with the fewest failures of a few, taken by chance: what a flood from many addresses costs
+// does not grow with how many are remembered.
 func (f *failures) makeRoom(now time.Time) {
 	if len(f.by) < failuresKnown {
 		return
 	}
-	var last netip.Addr
+	var least netip.Addr
+	level, looked := math.Inf(1), 0
 	for a, b := range f.by {
-		if b.leaked(now).level == 0 {
-			delete(f.by, a)
+		if b = b.leaked(now); b.level < level {
+			least, level = a, b.level
 		}
-		last = a
+		if looked++; looked == 8 {
+			break
+		}
 	}
-	if len(f.by) >= failuresKnown {
-		delete(f.by, last)
-	}
+	delete(f.by, least)
 }
 
 // addressOf is the address that a request comes from; of IPv6 the network of 64 bits, which is what one client has.
