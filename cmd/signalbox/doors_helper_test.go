@@ -156,47 +156,54 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	a := &authority{t: t}
-	a.cert, a.key, a.pem, _ = a.issue("a test's authority", time.Now().Add(time.Hour), nil)
+	var err error
+	if a.cert, a.key, a.pem, _, err = a.issue("a test's authority", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	return a
 }
 
-// issue makes a certificate for loopback, signed by the authority, or by itself where that has none yet.
-func (a *authority) issue(name string, until time.Time, names []string) (cert *x509.Certificate, key *ecdsa.PrivateKey, certPEM, keyPEM []byte) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
+// loopbackPair is a certificate for loopback with its key and its authority, all in PEM.
+func loopbackPair() (ca, cert, key []byte, err error) {
+	a := &authority{}
+	if a.cert, a.key, a.pem, _, err = a.issue("a test's authority", time.Now().Add(time.Hour)); err != nil {
+		return nil, nil, nil, err
 	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		a.t.Fatal(err)
+	_, _, cert, key, err = a.issue("localhost", time.Now().Add(time.Hour))
+	return a.pem, cert, key, err
+}
+
+// issue makes a certificate for a name and loopback, signed by the authority, or by itself where that has none yet.
+func (a *authority) issue(name string, until time.Time) (cert *x509.Certificate, key *ecdsa.PrivateKey, certPEM, keyPEM []byte, err error) {
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, nil, nil, nil, err
 	}
-	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: until.Add(-24 * time.Hour), NotAfter: until,
-		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotBefore: until.Add(-24 * time.Hour), NotAfter: until,
+		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, BasicConstraintsValid: true}
 	parent, signer := a.cert, a.key
 	if parent == nil {
-		template.IsCA, template.KeyUsage, template.ExtKeyUsage = true, x509.KeyUsageCertSign, nil
+		template.IsCA, template.KeyUsage, template.ExtKeyUsage, template.DNSNames = true, x509.KeyUsageCertSign, nil, nil
 		parent, signer = template, key
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
 	if err != nil {
-		a.t.Fatal(err)
+		return nil, nil, nil, nil, err
 	}
 	if cert, err = x509.ParseCertificate(der); err != nil {
-		a.t.Fatal(err)
+		return nil, nil, nil, nil, err
 	}
 	raw, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
+	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), err
 }
 
 // pair is a certificate for a client.
 func (a *authority) pair(name string, until time.Time) tls.Certificate {
 	a.t.Helper()
-	_, _, cert, key := a.issue(name, until, []string{name})
+	_, _, cert, key, err := a.issue(name, until)
+	if err != nil {
+		a.t.Fatal(err)
+	}
 	p, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		a.t.Fatal(err)
@@ -216,7 +223,10 @@ func (a *authority) client(pairs ...tls.Certificate) *http.Client {
 // secure gives the site's web configuration TLS.
 func (s *guarded) secure(a *authority, further string) {
 	s.t.Helper()
-	_, _, cert, key := a.issue("signalbox", time.Now().Add(time.Hour), []string{"localhost"})
+	_, _, cert, key, err := a.issue("localhost", time.Now().Add(time.Hour))
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	s.write("server.crt", string(cert))
 	s.write("server.key", string(key))
 	s.write("ca.crt", string(a.pem))

@@ -19,7 +19,7 @@ func newToken() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token",
 		Short: "Make tokens that let callers in",
-		Args:  takes(),
+		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newTokenNew())
