@@ -226,6 +226,8 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return no(showsLanes, p.told())
 	case p.Type == problemRejected:
 		return no("signalbox check DIR tries it here; signalbox schema helps your editor", p.told())
+	case p.Type == problemTooFast:
+		return wrong(tryAgain(resp), fmt.Errorf("%s: %w", c.name(), p.told()))
 	case p.Type == problemBusy:
 		return wrong(tryAgain(resp), fmt.Errorf("%s is busy: %w", c.name(), p.told()))
 	case resp.StatusCode >= 500:
@@ -242,6 +244,7 @@ const (
 	problemNoLane   = "urn:signalbox:problem:no-lane"
 	problemNotFound = "urn:signalbox:problem:not-found"
 	problemRejected = "urn:signalbox:problem:policy-rejected"
+	problemTooFast  = "urn:signalbox:problem:too-many-requests"
 	problemBusy     = "urn:signalbox:problem:busy"
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"signalbox/rules/route"
 )
 
 // operation is one method on one path, as openapi.yaml has it.
@@ -248,5 +251,73 @@ func TestBeyondLoopbackWantsTLSAndAuthentication(t *testing.T) {
 		if got := fmt.Sprint(err); (err == nil) != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tc.want)
 		}
+	}
+}
+
+// A vantage point shows its token, and speaks for the name of it only.
+func TestAVantagePointShowsItsToken(t *testing.T) {
+	s := newGuarded(t, nil)
+	s.write("probes.yml", probing(map[string]string{"acme": deadAddress(t)}))
+	s.write("source.token", s.tokens["source"]+"\n")
+	of := func(name, token string) *vantage {
+		t.Helper()
+		v, err := newVantage(vantageOptions{name: name, controller: "http://" + s.d.address(), credentials: credentials{tokenFile: s.path(token)},
+			file: s.path("probes.yml"), data: s.path(name), logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	seen := []route.Observation{{Kind: route.KindProbe, Time: time.Now(), Route: "acme", Probe: "bind", OK: true}}
+	if err := of("source-1", "source.token").report(t.Context(), seen); err != nil {
+		t.Errorf("with its token: got %v", err)
+	}
+	put := func(v *vantage) error {
+		return v.call(t.Context(), "PUT", "/api/v1/probes/"+v.o.name, "application/json", strings.NewReader(`{"probes":[]}`))
+	}
+	if err := put(of("source-1", "source.token")); err != nil {
+		t.Errorf("how its probes stand: got %v", err)
+	}
+	err := put(of("cork", "source.token"))
+	if err == nil || !strings.Contains(err.Error(), "vantage: want source-1, which the token is bound to, got cork") {
+		t.Errorf("with another's token: got %v, want what is wrong", err)
+	}
+	s.write("wrong.token", "sbx_wrong")
+	if err := of("source-1", "wrong.token").report(t.Context(), seen); err == nil || !strings.Contains(err.Error(), "401") {
+		t.Errorf("with a wrong token: got %v, want 401", err)
+	}
+	metrics := s.wants(200, "GET", "/metrics", s.tokens["viewer"], "")
+	if !strings.Contains(metrics, `signalbox_events_total{type="probe"} 1`) {
+		t.Error("the controller did not take what was seen")
+	}
+}
+
+// A token is shown to the server that it is for, and not to where that one points.
+func TestATokenIsShownToNoOtherServer(t *testing.T) {
+	shown := make(chan string, 1)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { shown <- r.Header.Get("Authorization") }))
+	defer other.Close()
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			t.Errorf("got %q, want the token", r.Header.Get("Authorization"))
+		}
+		http.Redirect(w, r, other.URL, http.StatusFound)
+	}))
+	defer first.Close()
+	t.Setenv(tokenEnv, "secret")
+	c, err := newClient("--server", first.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.present(credentials{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.get(t.Context(), "/routes", nil); err == nil {
+		t.Error("got an answer, want the redirect refused")
+	}
+	select {
+	case got := <-shown:
+		t.Errorf("the other server was asked, with %q", got)
+	default:
 	}
 }

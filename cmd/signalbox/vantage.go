@@ -149,9 +149,11 @@ func (v *vantage) call(ctx context.Context, method, path, contentType string, bo
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)) // so that the connection can be kept
+	answer, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20)) // to its end, so that the connection can be kept
 	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s", method, path, response.Status)
+		var p problem
+		_ = json.Unmarshal(answer, &p) // without a detail the status has to do
+		return fmt.Errorf("%s %s: %s %s", method, path, response.Status, p.Detail)
 	}
 	return nil
 }
