@@ -33,8 +33,9 @@ const (
 
 // client asks a running signalbox.
 type client struct {
-	base *url.URL
-	http http.Client
+	base   *url.URL
+	http   http.Client
+	bearer *bearer // nil before present
 }
 
 // addServer adds the flag that names the server. The function it returns makes the client once flags have been read.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 )
@@ -86,24 +87,33 @@ func (c *client) present(who credentials) error {
 			return wrong("", fmt.Errorf("--ca-file: want certificates in PEM, got none in %s", who.caFile))
 		}
 	}
-	c.http.Transport = t
-	if text != "" {
-		c.http.Transport = &bearer{text, c.base.Scheme + "://" + c.base.Host, t}
-	}
+	c.bearer = &bearer{server: c.base.Scheme + "://" + c.base.Host, next: t}
+	c.bearer.token.Store(&text)
+	c.http.Transport = c.bearer
 	return nil
+}
+
+// presentAgain reads the token again, which may be another one by now.
+func (c *client) presentAgain(who credentials) error {
+	text, err := who.token()
+	if err == nil {
+		c.bearer.token.Store(&text)
+	}
+	return err
 }
 
 // bearer shows a token to one server, and to no other.
 type bearer struct {
-	token, server string
-	next          http.RoundTripper
+	token  atomic.Pointer[string] // "" shows none
+	server string
+	next   http.RoundTripper
 }
 
 // RoundTrip adds the token.
 func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme+"://"+r.URL.Host == b.server {
+	if token := *b.token.Load(); token != "" && r.URL.Scheme+"://"+r.URL.Host == b.server {
 		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+b.token)
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return b.next.RoundTrip(r)
 }

@@ -69,11 +69,15 @@ func (v *vantage) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// reload reads the settings again.
+// reload reads the settings and the token again.
 func (v *vantage) reload() error {
 	s, err := v.eyes.read()
 	if err != nil {
 		v.o.logger.Error("settings of probes refused", "file", v.o.file, "err", err)
+		return err
+	}
+	if err := v.client.presentAgain(v.o.credentials); err != nil {
+		v.o.logger.Error("token refused", "file", v.o.credentials.tokenFile, "err", err)
 		return err
 	}
 	v.eyes.take(s)

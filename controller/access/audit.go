@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,11 +26,14 @@ type Call = struct {
 	Decision string    `json:"decision,omitempty"` // the id of the decision that it led to
 }
 
-// Of calls that are refused so many are written down at once, and one more each so often: a flood must fill neither the
-// log nor the file, nor push orders out of it. All are counted.
+// A flood must fill neither the log nor the file, nor push orders out of it. Of calls that are refused, one of a caller at
+// an address is written down a minute for each reason, and of all so many at once, and one more each so often. All are
+// counted.
 const (
+	refusedSame  = time.Minute
 	refusedBurst = 100
 	refusedEvery = 5 * time.Second
+	refusedKnown = 1024 // callers, addresses and reasons that are remembered
 )
 
 // callsWaiting is how many calls may wait for the disk.
@@ -44,12 +48,19 @@ type Audit struct {
 
 	mu         sync.Mutex // guards the rest
 	refused    *rate.Limiter
+	said       map[sameRefusal]time.Time
 	suppressed int // refused calls since the last one that was written down
+}
+
+// sameRefusal is what makes two refused calls the same news.
+type sameRefusal struct {
+	from           netip.Addr
+	caller, reason string
 }
 
 // NewAudit returns an audit whose file is in the folder dir, which must exist; Run writes it.
 func NewAudit(dir string, logger *slog.Logger, r prometheus.Registerer) *Audit {
-	return &Audit{logger: logger, file: rotating{dir: dir}, waiting: make(chan []byte, callsWaiting), refused: rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
+	return &Audit{logger: logger, file: rotating{dir: dir}, waiting: make(chan []byte, callsWaiting), said: map[sameRefusal]time.Time{}, refused: rate.NewLimiter(rate.Every(refusedEvery), refusedBurst),
 		lost: promauto.With(r).NewCounter(prometheus.CounterOpts{Name: "signalbox_audit_lost_total",
 			Help: "Calls that the audit's file does not have, as the disk refused or was too slow; the log has them."})}
 }
@@ -90,10 +101,15 @@ func (a *Audit) worth(c Call) (unsaid int, ok bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.refused.AllowN(c.At, 1) {
+	same := sameRefusal{remoteAddress(c.Remote), c.Caller, c.Refused}
+	if last, known := a.said[same]; known && c.At.Sub(last) < refusedSame || !a.refused.AllowN(c.At, 1) {
 		a.suppressed++
 		return 0, false
 	}
+	if len(a.said) >= refusedKnown {
+		clear(a.said)
+	}
+	a.said[same] = c.At
 	unsaid, a.suppressed = a.suppressed, 0
 	return unsaid, true
 }

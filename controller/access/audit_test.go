@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -46,11 +47,24 @@ func TestAuditHasWhoDidWhat(t *testing.T) {
 	}
 }
 
+// The same refusal again and again is a line a minute, and hides nobody else's.
+func TestAuditOfOneThatKnocksOnIsALineAMinute(t *testing.T) {
+	var calls []Call
+	for i := range 601 {
+		calls = append(calls, Call{At: ten.Add(time.Duration(i) * time.Second / 5), Path: "/routes", Status: 401, Remote: fmt.Sprintf("192.0.2.1:%d", 1000+i), Refused: "unknown"})
+	}
+	calls = append(calls, Call{At: ten.Add(2 * time.Minute), Path: "/routes", Status: 401, Remote: "192.0.2.2:1", Refused: "unknown"})
+	_, lines := keep(t, calls...)
+	if len(lines) != 4 || !strings.Contains(lines[1], `"unsaid":299`) || !strings.Contains(lines[3], "192.0.2.2") {
+		t.Errorf("got %s, want three lines of one and one of the other", lines)
+	}
+}
+
 // A flood of refused calls is a hundred lines and then one every five seconds, which says how many it stands for.
 func TestAuditOfAFloodIsBounded(t *testing.T) {
 	var calls []Call
 	for i := range 10_000 {
-		calls = append(calls, Call{At: ten.Add(time.Duration(i) * time.Millisecond), Method: "GET", Path: "/routes", Status: 401, Refused: "unknown"})
+		calls = append(calls, Call{At: ten.Add(time.Duration(i) * time.Millisecond), Method: "GET", Path: "/routes", Status: 401, Remote: fmt.Sprintf("198.51.%d.%d:1", i/250, i%250), Refused: "unknown"})
 	}
 	log, lines := keep(t, calls...)
 	if len(lines) != 101 || strings.Count(log, "call refused") != 101 {

@@ -82,8 +82,10 @@ func (f *failures) makeRoom(now time.Time) {
 }
 
 // addressOf is the address that a request comes from; of IPv6 the network of 64 bits, which is what one client has.
-func addressOf(r *http.Request) netip.Addr {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
+func addressOf(r *http.Request) netip.Addr { return remoteAddress(r.RemoteAddr) }
+
+func remoteAddress(hostPort string) netip.Addr {
+	from, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -43,21 +43,13 @@ func (b *Bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := remoteOf(c)
+		from := remoteAddress(c.RemoteAddr().String())
 		if b.take(from) {
 			return &bounded{Conn: c, let: sync.OnceFunc(func() { b.leave(from) })}, nil
 		}
 		b.refused.Inc()
 		_ = c.Close() // it was never used
 	}
-}
-
-func remoteOf(c net.Conn) netip.Addr {
-	from, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return clientOf(from.Addr())
 }
 
 func (b *Bounded) take(from netip.Addr) bool {

@@ -29,6 +29,7 @@ const (
 	reasonRole      = "role"      // whose role does not have it
 	reasonName      = "name"      // that speaks for somebody else
 	reasonSignature = "signature" // of a webhook that proves nothing
+	reasonOrigin    = "origin"    // that a browser makes for another site
 )
 
 // decisionHeader is set by handlers whose order led to a decision.

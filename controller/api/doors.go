@@ -171,6 +171,23 @@ func SourceOf(r *http.Request) string {
 	return ""
 }
 
+// sameOrigin knows requests that a browser makes for another site than this one.
+var sameOrigin = http.NewCrossOriginProtection()
+
+// foreign refuses orders that another site has a person's browser give: with a browser come the credentials that it keeps,
+// and on loopback none are wanted.
+func (m *measured) foreign(rec *recorder, r *http.Request) bool {
+	if r.Method == "GET" || m.door.takes(r.Method)&orders == 0 {
+		return false
+	}
+	err := sameOrigin.Check(r)
+	if err != nil {
+		rec.refused = reasonOrigin
+		m.api.fail(rec, r, problem{Type: "forbidden", Status: http.StatusForbidden, Detail: "want a request of this site, got one that a browser makes for another"})
+	}
+	return err != nil
+}
+
 // enter lets a request in, or answers why it does not.
 func (m *measured) enter(rec *recorder, r *http.Request) (*http.Request, bool) {
 	a, need := m.api, m.door.takes(r.Method)

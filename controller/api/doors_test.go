@@ -203,6 +203,30 @@ func TestAuditKeepsTheCallsThatMatter(t *testing.T) {
 	}
 }
 
+// Another site cannot have a person's browser give orders, with doors or without.
+func TestBrowsersGiveNoOrdersForOtherSites(t *testing.T) {
+	for _, open := range []bool{true, false} {
+		w, b := guardedWorld(t, func(o *Options) {
+			if open {
+				o.Doors = nil
+			}
+		})
+		as := "Authorization: Bearer root admin"
+		for header, want := range map[string]int{"Sec-Fetch-Site: cross-site": 403, "Sec-Fetch-Site: same-site": 403, "Origin: https://evil.example": 403,
+			"Sec-Fetch-Site: same-origin": 200, "Origin: http://example.com": 200, "Accept: */*": 200} {
+			if rec := w.do("POST", "/-/reload", "", as, header); rec.Code != want {
+				t.Errorf("open %t, %s: got %d, want %d", open, header, rec.Code, want)
+			}
+		}
+		if rec := w.get("/api/v1/lanes", as, "Sec-Fetch-Site: cross-site"); rec.Code != 200 {
+			t.Errorf("a read: got %d, want 200", rec.Code)
+		}
+		if len(b.calls) < 6 || w.metric(t, "signalbox_http_refused_total", "reason=origin") != 3 {
+			t.Errorf("open %t: kept %d calls, want those that were refused too", open, len(b.calls))
+		}
+	}
+}
+
 // Without doors, what only operators and admins may do elsewhere is kept too.
 func TestAuditOfAnOpenSignalbox(t *testing.T) {
 	w, b := guardedWorld(t, func(o *Options) { o.Doors = nil })

@@ -37,6 +37,9 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := recorders.Get().(*recorder)
 	rec.ResponseWriter = w
 	defer m.finish(rec, r, time.Now())
+	if m.foreign(rec, r) {
+		return
+	}
 	if m.api.Doors != nil {
 		var in bool
 		if r, in = m.enter(rec, r); !in {

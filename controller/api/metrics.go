@@ -38,7 +38,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "HTTP requests that were not let in, by why.",
 		}, []string{"reason"}),
 	}
-	for _, reason := range []string{reasonUnknown, reasonRole, reasonName, reasonSignature} {
+	for _, reason := range []string{reasonUnknown, reasonRole, reasonName, reasonSignature, reasonOrigin} {
 		m.refused.WithLabelValues(reason)
 	}
 	return m
