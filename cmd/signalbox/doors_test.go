@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +17,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"signalbox/controller/recording"
 	"signalbox/rules/route"
 )
 
@@ -147,6 +150,41 @@ func TestATokenSpeaksForItsOwnNameOnly(t *testing.T) {
 	if got := s.wants(200, "GET", "/routes", s.tokens["viewer"], ""); !strings.Contains(got, "acme") {
 		t.Errorf("got %s, want the table", got)
 	}
+}
+
+// Whatever source a line names, it counts for the one that the token is bound to.
+func TestTheTokenIsTheSourceOfItsEvents(t *testing.T) {
+	s := newGuarded(t, func(s *guarded, o *daemonOptions) { o.recording = recordingOptions{dir: s.path("recording")} })
+	s.wants(200, "POST", "/events", s.tokens["source"], fmt.Sprintf(`{"type":"heartbeat","time":%d,"source":"another","routes":["acme"]}`+"\n", time.Now().Unix()))
+	text := ""
+	for end := time.Now().Add(time.Minute); !strings.Contains(text, "heartbeat") && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		text = recordedText(t, s.path("recording"))
+	}
+	if !strings.Contains(text, `"source":"source-1"`) || strings.Contains(text, "another") {
+		t.Errorf("got %s, want the source that the token names", text)
+	}
+}
+
+// recordedText is what a recording has by now.
+func recordedText(t *testing.T, dir string) string {
+	t.Helper()
+	found, err := recording.Segments(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text []byte
+	for _, segment := range found {
+		r, err := recording.Open(segment.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, data...)
+	}
+	return string(text)
 }
 
 // A token is changed without a restart and without a moment in which neither is good: both lines, then the new one alone.
