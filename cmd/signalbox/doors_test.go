@@ -157,7 +157,7 @@ func TestTheTokenIsTheSourceOfItsEvents(t *testing.T) {
 	s := newGuarded(t, func(s *guarded, o *daemonOptions) { o.recording = recordingOptions{dir: s.path("recording")} })
 	s.wants(200, "POST", "/events", s.tokens["source"], fmt.Sprintf(`{"type":"heartbeat","time":%d,"source":"another","routes":["acme"]}`+"\n", time.Now().Unix()))
 	text := ""
-	for end := time.Now().Add(time.Minute); !strings.Contains(text, "heartbeat") && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(text, "acme") && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		text = recordedText(t, s.path("recording"))
 	}
 	if !strings.Contains(text, `"source":"source-1"`) || strings.Contains(text, "another") {
