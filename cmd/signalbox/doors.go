@@ -133,8 +133,10 @@ func (d *doors) read() (open func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if next.Encrypt() || next.Authenticate() {
-		d.o.logger.Info("tokens and web configuration read", "file", strings.Trim(d.o.web.tokens+" "+d.o.web.config, " "))
-	}
-	return func() { d.keeper.Use(next) }, nil
+	return func() {
+		d.keeper.Use(next)
+		if next.Encrypt() || next.Authenticate() {
+			d.o.logger.Info("tokens and web configuration loaded", "file", strings.Trim(d.o.web.tokens+" "+d.o.web.config, " "))
+		}
+	}, nil
 }

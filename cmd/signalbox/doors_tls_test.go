@@ -168,6 +168,24 @@ func TestSlowClientsKeepNobodyOut(t *testing.T) {
 	s.wants(200, "GET", "/routes", s.tokens["viewer"], "")
 }
 
+// Who is not let in need not be listened to: the answer comes before the body does.
+func TestABodyOfNobodyIsNotWaitedFor(t *testing.T) {
+	s := newGuarded(t, nil)
+	for _, path := range []string{"/events", "/receipts/kannel", "/api/v1/policy/plan"} {
+		c, err := net.Dial("tcp", s.d.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n", path) // and nothing of it
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != 401 {
+			t.Errorf("%s: got %v, %v, want 401", path, resp, err)
+		}
+	}
+}
+
 // Connections beyond the bound are closed at once, and there is room again when others go.
 func TestConnectionsAreBounded(t *testing.T) {
 	s := newGuarded(t, func(_ *guarded, o *daemonOptions) { o.web.connections = 8 })

@@ -19,9 +19,6 @@ const (
 	passwordMost  = 72 // bytes; bcrypt does not look at more
 )
 
-// nobodysHash is checked for users that do not exist, so that the time does not tell. It is of the cost that most have.
-const nobodysHash = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
-
 // passwords checks passwords, and remembers the good one of each user so that it is checked once.
 type passwords struct {
 	key     [32]byte      // of the process: what is remembered is of no use elsewhere
@@ -89,7 +86,7 @@ func (p *passwords) end() { <-p.turn }
 func (k *Keeper) user(rules *Rules, r *http.Request, name, password string) (Caller, error) {
 	hashed, exists := rules.web.users[name]
 	if !exists {
-		hashed = nobodysHash
+		hashed = rules.web.decoy
 	}
 	d := k.passwords.digest(hashed, password)
 	who := Caller{Name: name, Role: rules.users[name]}
