@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -166,6 +168,53 @@ func TestSlowClientsKeepNobodyOut(t *testing.T) {
 		}
 	}
 	s.wants(200, "GET", "/routes", s.tokens["viewer"], "")
+}
+
+// A flood of strangers is counted, is a line in the log, and leaves those alone who are known.
+func TestAFloodOfStrangers(t *testing.T) {
+	s := newGuarded(t, nil)
+	const callers, calls = 10, 300
+	statuses := make(chan int, callers*calls)
+	var flood sync.WaitGroup
+	for i := range callers {
+		flood.Go(func() {
+			for j := range calls {
+				r := httptest.NewRequest("GET", "/routes", nil)
+				if r.SetBasicAuth("ann", fmt.Sprint("guess ", i, j)); j%2 == 0 {
+					r.Header.Set("Authorization", fmt.Sprint("Bearer guess-", i, j))
+				}
+				rec := httptest.NewRecorder()
+				s.d.server.Handler.ServeHTTP(rec, r)
+				statuses <- rec.Code
+			}
+		})
+	}
+	for range 50 {
+		s.wants(200, "GET", "/routes", s.tokens["sender"], "")
+	}
+	flood.Wait()
+	close(statuses)
+	counts := map[int]int{}
+	for status := range statuses {
+		counts[status]++
+	}
+	if counts[401]+counts[429] != callers*calls || counts[401] > 100 {
+		t.Errorf("got %v, want a few 401 and then 429", counts)
+	}
+	if lines := strings.Count(s.log.String(), "call refused"); lines == 0 || lines > 20 {
+		t.Errorf("the log has %d lines of it", lines)
+	}
+	total := 0.0
+	for line := range strings.Lines(s.wants(200, "GET", "/metrics", s.tokens["viewer"], "")) {
+		var n float64
+		if _, after, found := strings.Cut(line, "} "); found && strings.HasPrefix(line, "signalbox_http_refused_total{") {
+			fmt.Sscan(after, &n)
+			total += n
+		}
+	}
+	if total != callers*calls {
+		t.Errorf("counted %v, want all %d", total, callers*calls)
+	}
 }
 
 // Who is not let in need not be listened to: the answer comes before the body does.
