@@ -38,6 +38,7 @@ type Keeper struct {
 	failures  *failures
 	passwords *passwords
 	crowded   prometheus.Counter
+	loaded    prometheus.Gauge // 1: what the files said at the last look at them is in force
 
 	mu     sync.Mutex // guards limits
 	limits map[string]*limit
@@ -145,6 +146,7 @@ func (r *Rules) Encrypt() bool { return r.web.tls != nil }
 // Read reads the files again. What it returns can come into force by Use, which cannot fail: what needs a restart is an
 // error here.
 func (k *Keeper) Read() (*Rules, error) {
+	k.loaded.Set(0) // until it is used
 	next, err := k.read()
 	if err != nil {
 		return nil, err
@@ -184,6 +186,7 @@ func (k *Keeper) Use(r *Rules) {
 	k.limits = next
 	k.passwords.forget()
 	k.rules.Store(r)
+	k.loaded.Set(1)
 }
 
 const wrongCredentials = "want a token or a name and password that are known here, got others"

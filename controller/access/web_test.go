@@ -51,8 +51,15 @@ func TestReadRefusesWhatNeedsARestart(t *testing.T) {
 		t.Error("without anybody to ask for: got no error")
 	}
 	k.o = o
-	if k.Rules() != before {
-		t.Error("other rules are in force")
+	if k.Rules() != before || testutil.ToFloat64(k.loaded) != 0 {
+		t.Error("other rules are in force, or nothing says that those of the files are not")
+	}
+	next, err := k.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Use(next); testutil.ToFloat64(k.loaded) != 1 {
+		t.Error("nothing says that the files are in force again")
 	}
 	if got := reason(t, k, bearing("secret-gw-1")); got != "" {
 		t.Errorf("got %q", got)
