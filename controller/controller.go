@@ -65,6 +65,7 @@ type Controller struct {
 	queue   chan []route.Observation
 	waiting atomic.Int64 // observations in queue
 	reloads chan reload
+	orders  chan ordering
 	view    atomic.Pointer[View]
 	routes  atomic.Pointer[map[route.ID]bool]
 	pool    sync.Pool // of *[]route.Observation
@@ -95,6 +96,9 @@ type View struct {
 	Stats   signal.Stats    // of the observations that could not be used
 }
 
+// seen are the signals of the round, as decisions between two rounds see them.
+func (v *View) seen() decide.Seen { return decide.Seen{Signals: v.Signals, Wide: v.Wide} }
+
 type reload struct {
 	policy *policy.Policy
 	done   chan error
@@ -115,7 +119,7 @@ func New(o Options) (*Controller, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	c := &Controller{o: o, log: o.Logger, queue: make(chan []route.Observation, 4096), reloads: make(chan reload), baselines: map[route.Key][]byte{}}
+	c := &Controller{o: o, log: o.Logger, queue: make(chan []route.Observation, 4096), reloads: make(chan reload), orders: make(chan ordering), baselines: map[route.Key][]byte{}}
 	c.passed = func(since, now time.Time) time.Duration { return now.Sub(since) }
 	c.metrics = newMetrics(o.Registerer, c)
 	p, err := o.Load()
@@ -177,6 +181,9 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.observe(batch, time.Now())
 		case r := <-c.reloads:
 			r.done <- c.adopt(r.policy, time.Now())
+		case r := <-c.orders:
+			done, err := c.order(r.order, time.Now())
+			r.done <- answer{done, err}
 		case <-timer.C:
 			c.drain()
 			c.round(time.Now())
@@ -271,7 +278,7 @@ func (c *Controller) Classes() []string {
 // Explain says why a route is where it is; it answers for the last round.
 func (c *Controller) Explain(id route.ID, l route.Lane) (any, bool) {
 	v := c.view.Load()
-	e, ok := decide.Explain(v.Policy, v.World, decide.Seen{Signals: v.Signals, Wide: v.Wide}, l, id)
+	e, ok := decide.Explain(v.Policy, v.World, v.seen(), l, id)
 	return e, ok
 }
 

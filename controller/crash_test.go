@@ -22,8 +22,12 @@ import (
 // crashes is how often the child is killed.
 const crashes = 50
 
-// TestMain runs the child of TestKillAtAnyMoment where it is asked to.
+// TestMain runs the child of a test that kills it where it is asked to.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("SIGNALBOX_TEST_ORDERS_DIR"); dir != "" {
+		ordersChild(dir)
+		return
+	}
 	if dir := os.Getenv("SIGNALBOX_TEST_CRASH_DIR"); dir != "" {
 		crashChild(dir)
 		return

@@ -18,6 +18,7 @@ type metrics struct {
 	commitErrors prometheus.Counter
 	jumps        prometheus.Counter
 	full         prometheus.Counter
+	orders       *prometheus.CounterVec
 	reloads      *prometheus.CounterVec
 	reloadOK     prometheus.Gauge
 	reloadAt     prometheus.Gauge
@@ -31,12 +32,13 @@ func newMetrics(r prometheus.Registerer, c *Controller) *metrics {
 		commitErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_store_commit_errors_total", Help: "Changes that could not be made durable and so were not made."}),
 		jumps:        prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_clock_jumps_total", Help: "Jumps of the wall clock, each of which holds changes for a minute."}),
 		full:         prometheus.NewCounter(prometheus.CounterOpts{Name: "signalbox_queue_full_total", Help: "Batches of observations that the queue had no room for."}),
+		orders:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "signalbox_orders_total", Help: "Orders of operators, by result: done, refused or not_stored."}, []string{"result"}),
 		reloads:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "signalbox_policy_reloads_total", Help: "Loads of the policy, by result."}, []string{"result"}),
 		reloadOK:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_policy_last_reload_successful", Help: "Whether the last load of the policy succeeded."}),
 		reloadAt:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "signalbox_policy_last_reload_success_timestamp_seconds", Help: "When the policy was last loaded."}),
 	}
 	if r != nil {
-		r.MustRegister(m.round, m.decisions, m.commitErrors, m.jumps, m.full, m.reloads, m.reloadOK, m.reloadAt, newViewCollector(c))
+		r.MustRegister(m.round, m.decisions, m.commitErrors, m.jumps, m.full, m.orders, m.reloads, m.reloadOK, m.reloadAt, newViewCollector(c))
 	}
 	return m
 }
@@ -44,6 +46,8 @@ func newMetrics(r prometheus.Registerer, c *Controller) *metrics {
 func (m *metrics) decided(d *route.Decision) {
 	m.decisions.WithLabelValues(string(d.Reason), strconv.FormatBool(d.Enforced)).Inc()
 }
+
+func (m *metrics) ordered(result string) { m.orders.WithLabelValues(result).Inc() }
 
 func (m *metrics) reloaded(ok bool, now time.Time) {
 	if !ok {

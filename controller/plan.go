@@ -23,7 +23,7 @@ func (c *Controller) Plan(candidate *policy.Policy) (decide.Planned, error) {
 	if !next.After(v.World.At) {
 		next = v.World.At.Add(signal.Tick) // the clock was set back
 	}
-	return decide.Plan(v.Policy, candidate, v.World, decide.Seen{Signals: v.Signals, Wide: v.Wide}, next, decide.Options{Mode: c.o.Mode}), nil
+	return decide.Plan(v.Policy, candidate, v.World, v.seen(), next, decide.Options{Mode: c.o.Mode}), nil
 }
 
 // Policy is the policy in force.

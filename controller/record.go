@@ -3,6 +3,7 @@ package controller
 import (
 	"time"
 
+	"signalbox/rules/decide"
 	"signalbox/rules/route"
 )
 
@@ -42,4 +43,20 @@ func (c *Controller) recordJump(now time.Time, by time.Duration) {
 	if c.o.Recorder != nil {
 		c.o.Recorder.Mark(route.Mark{Note: route.NoteJump, At: now.Round(0).UTC(), By: by})
 	}
+}
+
+// recordOrder records what an operator ordered on a world, so that a replay obeys it too.
+func (c *Controller) recordOrder(o route.Order, was route.World, at time.Time) {
+	if c.o.Recorder == nil {
+		return
+	}
+	if o.Override != nil {
+		o.Override = &c.engine.World.Overrides[len(c.engine.World.Overrides)-1]
+	}
+	for _, w := range decide.Proposals(was, at) {
+		if w.ID == o.Proposal {
+			o.Lane, o.Route = w.Lane, w.Route
+		}
+	}
+	c.o.Recorder.Mark(route.Mark{Note: route.NoteOrder, At: at, Order: &o})
 }

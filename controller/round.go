@@ -147,7 +147,9 @@ func (c *Controller) tell(decisions []route.Decision) {
 	for i := range decisions {
 		d := &decisions[i]
 		c.metrics.decided(d)
-		if d.Enforced {
+		if d.Override != nil {
+			c.log.Info("order "+ordinance(d), "order", d.Override.Kind, "id", d.Override.ID, "route", d.Route, "class", d.Lane.Class, "network", d.Lane.Network, "generation", d.Generation.String(), "text", d.Text)
+		} else if d.Enforced {
 			c.log.Info("route "+moved(d), "route", d.Route, "class", d.Lane.Class, "network", d.Lane.Network, "generation", d.Generation.String(), "from", d.From, "to", d.To, "rule", d.Rule, "reason", d.Reason)
 		} else {
 			c.log.Debug("change not made", "route", d.Route, "class", d.Lane.Class, "network", d.Lane.Network, "from", d.From, "to", d.To, "rule", d.Rule, "reason", d.Reason)
@@ -156,6 +158,14 @@ func (c *Controller) tell(decisions []route.Decision) {
 	if c.o.Decided != nil && len(decisions) > 0 {
 		c.o.Decided(decisions)
 	}
+}
+
+// ordinance is what became of an operator's order.
+func ordinance(d *route.Decision) string {
+	if d.Reason == route.OverrideEnded {
+		return "ended"
+	}
+	return "set"
 }
 
 func moved(d *route.Decision) string {

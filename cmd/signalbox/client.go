@@ -151,7 +151,7 @@ func (c *client) take(resp *http.Response, body []byte) (*answer, error) {
 	switch resp.StatusCode {
 	case http.StatusNotModified:
 		return a, nil
-	case http.StatusOK:
+	case http.StatusOK, http.StatusCreated:
 		a.body = body
 		return a, nil
 	}
@@ -195,14 +195,35 @@ type problem struct {
 	Parameter string   `json:"parameter"`
 	Problems  []string `json:"problems"`
 	See       []string `json:"see"`
+	Guard     string   `json:"guard"`    // that refused an order
+	Frees     string   `json:"frees"`    // what would free it
+	Override  string   `json:"override"` // how to pass it over; "" where nobody can
+	With      string   `json:"with"`     // what came before an order
 }
 
 // told is the problem in words; a parameter is called as the flag that it came from.
 func (p *problem) told() error {
-	if p.Parameter != "" && strings.HasPrefix(p.Detail, p.Parameter+": ") {
+	if p.Parameter != "" && p.Parameter != "route" && strings.HasPrefix(p.Detail, p.Parameter+": ") {
 		p.Detail = "--" + p.Detail
 	}
 	return errors.New(strings.Join(append([]string{p.Detail}, p.Problems...), "\n"))
+}
+
+// replaces is the hint for an order where another is in force.
+func (p *problem) replaces() string {
+	if !strings.HasPrefix(p.Detail, "override ") {
+		return "signalbox proposals lists what waits"
+	}
+	return "--replace " + p.With + " puts this one in its place"
+}
+
+// guarded is the refusal of a guard, with what would free the order.
+func (p *problem) guarded() error {
+	text := p.Detail
+	if p.Frees != "" {
+		text += "; what would free it: " + p.Frees
+	}
+	return fmt.Errorf("%w by the guard %s", errGuard, text)
 }
 
 // refused is the failure of an answer that is not what was asked for.
@@ -223,12 +244,20 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return wrong("is it of another version?", fmt.Errorf("%s cannot tell: %w", c.name(), p.told()))
 	case p.Type == problemNotFound && slices.Contains(p.See, "/api/v1/decisions"):
 		return no("signalbox history --all lists the decisions that are kept", p.told())
+	case p.Type == problemNotFound && slices.Contains(p.See, "/api/v1/overrides"):
+		return no("signalbox overrides lists what is in force", p.told())
 	case p.Type == problemNotFound:
 		return no(showsLanes, p.told())
 	case p.Type == problemRejected:
 		return no("signalbox check DIR tries it here; signalbox schema helps your editor", p.told())
 	case p.Type == problemTooFast:
 		return wrong(tryAgain(resp), fmt.Errorf("%s: %w", c.name(), p.told()))
+	case p.Type == problemStale:
+		return no("look again", fmt.Errorf("%w: %w", errMoved, p.told()))
+	case p.Type == problemGuard:
+		return no(p.Override, p.guarded())
+	case p.Type == problemConflict:
+		return no(p.replaces(), p.told())
 	case p.Type == problemBusy:
 		return wrong(tryAgain(resp), fmt.Errorf("%s is busy: %w", c.name(), p.told()))
 	case resp.StatusCode >= 500:
@@ -247,6 +276,9 @@ const (
 	problemRejected = "urn:signalbox:problem:policy-rejected"
 	problemTooFast  = "urn:signalbox:problem:too-many-requests"
 	problemBusy     = "urn:signalbox:problem:busy"
+	problemStale    = "urn:signalbox:problem:stale"
+	problemGuard    = "urn:signalbox:problem:guard-refused"
+	problemConflict = "urn:signalbox:problem:conflict"
 )
 
 func tryAgain(resp *http.Response) string {

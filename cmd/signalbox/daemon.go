@@ -32,24 +32,26 @@ import (
 
 // daemonOptions are what a daemon is made from.
 type daemonOptions struct {
-	policy    string // path; or
-	git       gitOptions
-	data      string // folder of the durable state
-	listen    string
-	allowOpen bool // whether listening beyond loopback without TLS and authentication is allowed
-	web       webOptions
-	mode      route.Mode
-	epoch     uint64 // of tables, where it is greater than the stored one
-	recording recordingOptions
-	probes    string // file of the settings of probes; "" looks at nothing
-	logger    *slog.Logger
-	decided   func([]route.Decision)
+	policy     string // path; or
+	git        gitOptions
+	data       string // folder of the durable state
+	listen     string
+	allowOpen  bool // whether listening beyond loopback without TLS and authentication is allowed
+	web        webOptions
+	mode       route.Mode
+	epoch      uint64 // of tables, where it is greater than the stored one
+	recording  recordingOptions
+	signingKey string // file of the keys that sign tables; "" signs none
+	probes     string // file of the settings of probes; "" looks at nothing
+	logger     *slog.Logger
+	decided    func([]route.Decision)
 }
 
 // daemon is a running signalbox: the control plane and its HTTP server.
 type daemon struct {
 	o        daemonOptions
 	registry *prometheus.Registry
+	signer   api.Signer // nil: tables are not signed
 	store    *store.Store
 	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
@@ -72,7 +74,11 @@ func newDaemon(o daemonOptions) (*daemon, error) {
 	if err := checkSource(o); err != nil {
 		return nil, err
 	}
-	d := &daemon{o: o, doors: doors, registry: registry}
+	signer, err := openSigner(o.signingKey, o.logger)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{o: o, doors: doors, registry: registry, signer: signer}
 	if err := d.open(); err != nil {
 		d.close()
 		return nil, err
@@ -95,8 +101,11 @@ func (d *daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := refill(model, d.store); err != nil {
+		return err
+	}
 	controls := controller.Options{Store: d.store, Model: model, Load: load,
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: o.decided}
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided(model)}
 	if d.recorder != nil {
 		controls.Recorder = d.recorder
 	}
@@ -119,6 +128,30 @@ func (d *daemon) open() (err error) {
 	d.server.TLSConfig = d.doors.tls()
 	d.server.ErrorLog = slog.NewLogLogger(o.logger.Handler(), slog.LevelDebug)
 	return nil
+}
+
+// newsAtStart is how many decisions of the journal those who follow may come back to after a restart.
+const newsAtStart = 1000
+
+// refill tells the model what the journal has, so that those who follow miss nothing over a restart.
+func refill(model *state.Model, s *store.Store) error {
+	latest, _, err := s.Decisions(store.Query{Limit: newsAtStart})
+	if err != nil {
+		return wrong("", err)
+	}
+	slices.Reverse(latest)
+	model.Tell(latest)
+	return nil
+}
+
+// decided tells those who follow of decisions, and whoever else wants to know.
+func (d *daemon) decided(model *state.Model) func([]route.Decision) {
+	return func(all []route.Decision) {
+		model.Tell(all)
+		if d.o.decided != nil {
+			d.o.decided(all)
+		}
+	}
 }
 
 func openStore(dir string) (*store.Store, error) {
@@ -167,7 +200,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		return nil, err
 	}
 	d.doors.proven(hooks, d.eyes.inbound)
-	o := api.Options{Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Inbound: d.eyes.inboundHandler(),
+	o := api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger}

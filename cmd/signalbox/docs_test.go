@@ -138,7 +138,7 @@ func TestEveryCommandInTheDocsExists(t *testing.T) {
 			}
 			n++
 			words, _, _ := strings.Cut(match[1], " #")
-			if err := parses(strings.Fields(words)); err != nil {
+			if err := parses(shellWords(words)); err != nil {
 				t.Errorf("%s: %q: %v", path, strings.TrimSpace(scan.Text()), err)
 			}
 		}
@@ -146,6 +146,17 @@ func TestEveryCommandInTheDocsExists(t *testing.T) {
 	if n < 5 {
 		t.Errorf("found %d commands in the documents: the test misses them", n)
 	}
+}
+
+// shellWord matches a word of a command, with the texts in quotes that it has.
+var shellWord = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'])+`)
+
+func shellWords(line string) []string {
+	words := shellWord.FindAllString(line, -1)
+	for i, w := range words {
+		words[i] = strings.NewReplacer(`"`, "", "'", "").Replace(w)
+	}
+	return words
 }
 
 // parses reports whether the words are a command with flags and arguments that it takes.

@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"controller/api":       {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
 	"controller/recording": {"rules/route"},
 	"controller/repo":      {"rules/policy"},
+	"controller/sender":    {}, // users copy it: see TestTheSenderStandsAlone
 	"controller/state":     {"rules/route"},
 	"controller/store":     {"rules/route"},
 	// Stories are played in a scenario.
@@ -64,6 +65,25 @@ func TestImportArrows(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheSenderStandsAlone: whoever sends messages imports or copies the client, and gets nothing else with it.
+func TestTheSenderStandsAlone(t *testing.T) {
+	n := 0
+	eachGoFile(t, func(folder, path string, imports []string) {
+		if folder != "controller/sender" {
+			return
+		}
+		n++
+		for _, i := range imports {
+			if first, _, _ := strings.Cut(i, "/"); strings.Contains(first, ".") || first == "signalbox" {
+				t.Errorf("%s imports %s: want the standard library only", path, i)
+			}
+		}
+	})
+	if n == 0 {
+		t.Error("found no file of the client")
+	}
 }
 
 func allowedFor(folder string) ([]string, bool) {

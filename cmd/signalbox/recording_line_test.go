@@ -115,7 +115,8 @@ func TestWhatIsRecordedIsWhatWasTaken(t *testing.T) {
 				})
 				r.Took(batch, at)
 			}
-			for _, m := range []route.Mark{{Note: route.NoteRound, At: noon}, {Note: route.NoteJump, At: noon, By: -time.Hour - 1}, {Note: route.NoteHeld, At: noon}, {Note: route.NoteUnkept, At: noon}} {
+			for _, m := range []route.Mark{{Note: route.NoteRound, At: noon}, {Note: route.NoteJump, At: noon, By: -time.Hour - 1}, {Note: route.NoteHeld, At: noon}, {Note: route.NoteUnkept, At: noon},
+				{Note: route.NoteOrder, At: noon, Order: &route.Order{Actor: "ann", Reason: "it \"swallows\"", Override: &route.Override{Kind: route.Drain, Class: "otp", Network: "GB", Route: "a", Until: noon}}}} {
 				r.Mark(m)
 				want = append(want, taken{mark: m})
 			}
@@ -133,7 +134,7 @@ func TestWhatIsRecordedIsWhatWasTaken(t *testing.T) {
 			if err != nil || i >= len(want) {
 				rt.Fatalf("line %d of %d: %v\n%s", i, len(want), err, text)
 			}
-			if d.Mark() != want[i].mark {
+			if !reflect.DeepEqual(d.Mark(), want[i].mark) {
 				rt.Fatalf("line %d: got mark %+v, want %+v", i, d.Mark(), want[i].mark)
 			}
 			if want[i].mark.Note == route.NoteTaken && !reflect.DeepEqual(counted(o), counted(want[i].o)) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"signalbox/controller"
@@ -54,3 +55,21 @@ func (e explainer) Explain(id route.ID, l route.Lane) (any, bool) {
 		Probes []route.Watch `json:"probes,omitempty"`
 	}{why.(decide.Explanation), e.eyes.watchesOf(id)}, true
 }
+
+// operators gives orders to the controller, and says in the words of the API what it answers.
+type operators struct{ *controller.Controller }
+
+// Order returns once the order is durable.
+func (o operators) Order(ctx context.Context, order route.Order) (controller.Ordered, error) {
+	done, err := o.Controller.Order(ctx, order)
+	if errors.Is(err, controller.ErrNotStored) {
+		err = notStored{err}
+	}
+	return done, err
+}
+
+// notStored is an order that could not be made durable.
+type notStored struct{ error }
+
+// NotStored says so.
+func (notStored) NotStored() bool { return true }

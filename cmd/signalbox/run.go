@@ -25,6 +25,14 @@ reads the policy, the settings of probes and the tokens again; whatever is bad i
 The policy lies in a folder, or in a git repository that is looked at every minute; there the commit is its
 revision, and the last good commit is kept in the data folder for when the repository is away.
 
+With --web.signing-key-file each table is signed, so that senders can refuse one that somebody put in its way.
+openssl makes the key, and what senders need of it:
+
+  openssl genpkey -algorithm ed25519 -out table.key && openssl pkey -in table.key -pubout -out table.pub
+
+To change it, put the new key behind the old one in the file, restart, give senders the new public key, and then
+take the old one out.
+
 With --recording.dir it records what it observes and when it judges, for signalbox replay and plan. What it took
 is handed to the system within two seconds, which a kill does not undo, and synced to the disk every 30. A disk
 that is full or slow stops the recording, which is counted and said, and nothing else.`,
@@ -65,6 +73,7 @@ that is full or slow stops the recording, which is counted and said, and nothing
 	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although TLS or authentication is missing")
 	addWeb(c, &o.web)
 	addCredentials(c, &far.credentials)
+	f.StringVar(&o.signingKey, "web.signing-key-file", "", "a file of Ed25519 private keys (PEM, PKCS #8) that sign the table")
 	addMode(c, &o.mode)
 	addRecording(c, &o.recording)
 	addProbes(c, &o.probes)

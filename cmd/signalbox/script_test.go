@@ -57,6 +57,8 @@ func TestMain(m *testing.M) {
 //	serve-other          serves what is no signalbox, at SIGNALBOX_SERVER
 //	wait-ready           waits until the daemon at SIGNALBOX_SERVER is ready
 //	post PATH STATUS [FILE] posts a file, or nothing, to the daemon, wants the status, and prints the answer
+//	probes-fail ROUTE    posts three binds of a route that failed just now
+//	wait-for TEXT ARGS…  runs signalbox until it prints the text
 //	wait-recorded DIR N  waits until N lines of a recording can be read
 //	certificates DIR     writes ca.crt, server.crt and server.key for loopback
 //	keep-token FILE      writes the token of the last output, which is JSON, to a file, and its line to tokens.yml
@@ -84,6 +86,8 @@ func TestScript(t *testing.T) {
 			"certificates":  writeCertificates,
 			"keep-token":    keepToken,
 			"post":          post,
+			"probes-fail":   probesFail,
+			"wait-for":      waitFor,
 			"wait-recorded": waitRecorded,
 			"valid-json":    validJSON,
 			"well-formed":   wellFormed,
@@ -237,6 +241,22 @@ func (s *toldIncident) Explain(id route.ID, l route.Lane) (any, bool) {
 	return decide.Explain(s.policy, s.world, s.seen, l, id)
 }
 
+// Standings is the model's at that moment.
+func (s *toldIncident) Standings(time.Time) []state.Sender { return s.Model.Standings(s.at) }
+
+// haveSenders lets four senders tell of themselves.
+func (s *toldIncident) haveSenders() error {
+	inForce := s.Table().Table.Generation
+	old := route.Generation{Epoch: inForce.Epoch, Number: inForce.Number - 1}
+	said := func(name string, g route.Generation, why string, ago time.Duration) error {
+		return s.PutSender(state.Sender{Name: name, Generation: g, Applied: why == "", Why: why, Seen: s.at.Add(-ago)})
+	}
+	return errors.Join(said("gw-1", old, "", 5*time.Minute), said("gw-1", inForce, "", 3*time.Minute),
+		said("gw-2", old, "", 5*time.Minute), said("gw-2", old, "", 20*time.Second),
+		said("gw-3", old, "", 5*time.Minute), said("gw-3", inForce, "no signature by a key that is known here", 10*time.Second),
+		said("gw-4", old, "", 90*time.Minute))
+}
+
 // past is the incident as the planner sees it.
 type past struct{ *toldIncident }
 
@@ -304,11 +324,14 @@ func serveIncident(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { journal.Close() })
 	s, err := tellIncident(p, journal, lasts)
 	ts.Check(err)
+	if s.Table().Table.Generation.Number > 1 {
+		ts.Check(s.haveSenders())
+	}
 	plans := &planner{control: past{s}, within: planWithin}
 	if len(args) == 3 {
 		plans.recording = ts.MkAbs(args[2])
 	}
-	handler, err := api.New(api.Options{Tables: s, Journal: journal, Explainer: s, Planner: plans})
+	handler, err := api.New(api.Options{Tables: s, Senders: s, Journal: journal, Explainer: s, Planner: plans})
 	ts.Check(err)
 	serveAt(ts, s.clock(handler))
 }
@@ -390,6 +413,41 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if !strings.HasPrefix(resp.Status, args[1]) {
 		ts.Fatalf("got %s, want %s", resp.Status, args[1])
+	}
+}
+
+// probesFail posts three binds that failed just now.
+func probesFail(ts *testscript.TestScript, neg bool, args []string) {
+	body := ""
+	for i := range 3 {
+		at := float64(time.Now().UnixMilli()-int64(3-i)) / 1000
+		body += fmt.Sprintf(`{"type":"probe","time":%.3f,"route":%q,"probe":"bind","ok":false,"code":"0x0e"}`+"\n", at, args[0])
+	}
+	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+"/events", "application/x-ndjson", strings.NewReader(body))
+	ts.Check(err)
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || !strings.Contains(string(text), `"accepted":3`) {
+		ts.Fatalf("got %s %s", resp.Status, text)
+	}
+}
+
+// waitFor runs signalbox again and again, as a round comes every five seconds.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	for deadline := time.After(30 * time.Second); ; {
+		var out bytes.Buffer
+		cmd := exec.Command("signalbox", args[1:]...)
+		cmd.Env = append(os.Environ(), "SIGNALBOX_SERVER="+ts.Getenv("SIGNALBOX_SERVER"), "PATH="+ts.Getenv("PATH"))
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.Path, _ = exec.LookPath("signalbox")
+		_ = cmd.Run() // what it prints says more
+		if strings.Contains(out.String(), args[0]) {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("got %s, want it to say %s", out.String(), args[0])
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
 }
 

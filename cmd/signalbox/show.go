@@ -138,6 +138,10 @@ func phase(p route.Phase, a route.Admin) string {
 // changed is what a decision did, or what it did not do and why.
 func changed(d *route.Decision) string {
 	switch {
+	case d.Reason == route.OverrideSet:
+		return "an order"
+	case d.Reason == route.OverrideEnded:
+		return "an order's end"
 	case d.Enforced && d.From == d.To:
 		return "still " + string(d.To)
 	case d.Enforced:

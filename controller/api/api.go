@@ -24,6 +24,9 @@ type Options struct {
 	Policy    Policy
 	Planner   Planner
 	Probes    Probes
+	Operators Operators
+	Feed      Feed
+	Signer    Signer // of tables; nil: they are not signed
 
 	Events   http.Handler // POST /events
 	Receipts http.Handler // GET and POST /receipts/{format}
@@ -49,6 +52,7 @@ type api struct {
 	table   http.Handler // what mux has at /routes, which is asked for most
 	long    http.Handler // of URLs that are too long
 	see     []string     // the paths that exist
+	streams streams
 }
 
 // New returns the handler of everything that o has a source for.
@@ -66,6 +70,10 @@ func New(o Options) (http.Handler, error) {
 		o.Ready = func() error { return ready(o.Tables) }
 	}
 	a := &api{Options: o, metrics: newMetrics(o.Registerer), mux: http.NewServeMux()}
+	a.pages.signer = o.Signer
+	if o.Senders != nil {
+		o.Registerer.MustRegister(newSendersCollector(o.Senders))
+	}
 	if err := a.register(); err != nil {
 		return nil, err
 	}
@@ -109,6 +117,14 @@ func (a *api) endpoints() []endpoint {
 	add(a.Journal != nil,
 		endpoint{"GET", "/api/v1/decisions", "decisions", a.getDecisions},
 		endpoint{"GET", "/api/v1/decisions/{id}", "decision", a.getDecision})
+	add(a.Operators != nil,
+		endpoint{"GET", "/api/v1/overrides", "overrides", a.getOverrides},
+		endpoint{"POST", "/api/v1/overrides", "overrides", a.postOverride},
+		endpoint{"DELETE", "/api/v1/overrides/{id}", "override", a.deleteOverride},
+		endpoint{"GET", "/api/v1/proposals", "proposals", a.getProposals},
+		endpoint{"POST", "/api/v1/proposals/{id}/approve", "approve", a.postApproval},
+		endpoint{"POST", "/api/v1/proposals/{id}/reject", "reject", a.postRejection})
+	add(a.Feed != nil, endpoint{"GET", "/api/v1/stream", "stream", a.getStream})
 	add(a.Explainer != nil, endpoint{"GET", "/api/v1/explain", "explain", a.getExplain})
 	add(a.Probes != nil,
 		endpoint{"GET", "/api/v1/probes", "probes", a.getProbes},

@@ -122,6 +122,8 @@ type fakes struct {
 	files     []policy.File
 	since     time.Time
 	plan      error
+	operators *fakeOperators
+	feed      *fakeFeed
 }
 
 func (f *fakes) Watches() []route.Watch { return f.watches }
@@ -167,7 +169,7 @@ func (f *fakes) PutSender(s Sender) error {
 	return f.full
 }
 
-func (f *fakes) Senders() (all []Sender) {
+func (f *fakes) Standings(time.Time) (all []Sender) {
 	for _, s := range f.senders {
 		all = append(all, s)
 	}
@@ -197,7 +199,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{fakes: &fakes{senders: map[string]Sender{}}, tables: &fakeTables{}, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
+	w := &world{fakes: &fakes{senders: map[string]Sender{}, operators: &fakeOperators{}, feed: &fakeFeed{}}, tables: &fakeTables{}, registry: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	w.tables.publish(encode(tableOf(42)))
 	for i := range 3 {
 		w.decisions = append(w.decisions, route.Decision{ID: fmt.Sprintf("1-43-%d", 3-i), Route: "acme-uk"})
@@ -209,7 +211,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) options() Options {
 	mount := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "mounted "+r.URL.Path) })
 	return Options{
-		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes,
+		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed,
 		Events: mount, Receipts: mount, Inbound: mount, Metrics: mount,
 		Registerer: w.registry, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}

@@ -203,6 +203,25 @@ func TestAuditKeepsTheCallsThatMatter(t *testing.T) {
 	}
 }
 
+// An order has the name of who calls, whatever it says itself, and the audit has the decision that it led to.
+func TestAnOrderHasTheNameOfItsToken(t *testing.T) {
+	w, b := guardedWorld(t, nil)
+	const order = `{"kind":"drain","class":"otp","network":"GB","route":"acme-uk","actor":"somebody else","reason":"maintenance","for":"2h"}`
+	if rec := w.do("POST", "/api/v1/overrides", order, asOperator, asJSON); rec.Code != 201 {
+		t.Fatalf("got %d %s", rec.Code, rec.Body)
+	}
+	if got := w.operators.given[0].Actor; got != "ann" {
+		t.Errorf("got an order of %q, want ann's", got)
+	}
+	if len(b.calls) != 1 || b.calls[0].Decision != "1-43-1" || b.calls[0].Caller != "ann" {
+		t.Errorf("kept %+v, want ann's call and its decision", b.calls)
+	}
+	wantProblem(t, w.do("POST", "/api/v1/overrides", order, "Authorization: Bearer vi viewer", asJSON), 403, "forbidden")
+	if len(w.operators.given) != 1 {
+		t.Error("an order of a viewer was given")
+	}
+}
+
 // Another site cannot have a person's browser give orders, with doors or without.
 func TestBrowsersGiveNoOrdersForOtherSites(t *testing.T) {
 	for _, open := range []bool{true, false} {

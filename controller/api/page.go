@@ -2,6 +2,7 @@ package api
 
 import (
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"signalbox/rules/route"
@@ -13,6 +14,7 @@ type page struct {
 	etag       []string
 	generation []string
 	index      []string
+	signature  []string // nil where tables are not signed
 	bodies     [codings]body
 }
 
@@ -56,9 +58,17 @@ func newPage(p *Published) *page {
 
 func etag(g route.Generation) string { return `"` + g.String() + `"` }
 
-// pages keeps the page of the table in force. Pages of filtered views are made for each request.
+// maxPages bounds the pages of filtered views that are kept; beyond it they are made for each request.
+const maxPages = 256
+
+// pages keeps the page of the table in force, and those of its filtered views.
 type pages struct {
-	last atomic.Pointer[page]
+	signer Signer // nil: tables are not signed
+	last   atomic.Pointer[page]
+
+	mu     sync.Mutex // guards what follows; a view is signed under it, once
+	views  map[*Published]*page
+	viewed route.Generation // that the views are of
 }
 
 // of returns the page of the table in force.
@@ -66,7 +76,32 @@ func (ps *pages) of(p *Published) *page {
 	if pg := ps.last.Load(); pg != nil && pg.of == p {
 		return pg
 	}
-	pg := newPage(p)
+	pg := ps.make(p)
 	ps.last.Store(pg)
+	return pg
+}
+
+// view returns the page of a filtered view.
+func (ps *pages) view(p *Published) *page {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if g := p.Table.Generation; ps.views == nil || g != ps.viewed {
+		ps.views, ps.viewed = map[*Published]*page{}, g
+	}
+	if pg := ps.views[p]; pg != nil {
+		return pg
+	}
+	pg := ps.make(p)
+	if len(ps.views) < maxPages {
+		ps.views[p] = pg
+	}
+	return pg
+}
+
+func (ps *pages) make(p *Published) *page {
+	pg := newPage(p)
+	if ps.signer != nil {
+		pg.signature = []string{ps.signer.Sign(p.Plain)}
+	}
 	return pg
 }

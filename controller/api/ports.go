@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"signalbox/rules/decide"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
@@ -88,7 +89,7 @@ type Probes interface {
 	PutWatches(vantage string, watches []route.Watch) error
 }
 
-// Sender is what a sender last said of itself.
+// Sender is what a sender last said of itself, and how it stands.
 type Sender = struct {
 	Name       string           `json:"name"`
 	Generation route.Generation `json:"generation"`    // that it runs, or refused
@@ -96,12 +97,59 @@ type Sender = struct {
 	Why        string           `json:"why,omitempty"` // why it refused
 	Since      time.Time        `json:"since"`         // when it first said so
 	Seen       time.Time        `json:"seen"`          // when it last said so
+	Runs       route.Generation `json:"runs,omitzero"` // the last one that it applied; zero where it has told of none
+	RunsSince  time.Time        `json:"runs_since,omitzero"`
+	// How it stands at the moment it was asked for: current, behind, refused or silent.
+	Standing string `json:"standing,omitempty"`
+	// Behind is for how long it has not confirmed the generation in force, in seconds; 0 while it runs that one.
+	Behind float64 `json:"behind_seconds"`
 }
 
 // Senders remembers what senders say.
 type Senders interface {
-	PutSender(s Sender) error // Since is not set; an error: there is no room for another
-	Senders() []Sender
+	PutSender(s Sender) error // what it says only; an error: there is no room for another
+	// Standings are all senders, by name, with how each stands at the moment now.
+	Standings(now time.Time) []Sender
+}
+
+// Signer signs tables.
+type Signer interface {
+	// Sign returns the value of the header Signalbox-Signature for the bytes of a table as they are without a coding.
+	Sign(plain []byte) string
+}
+
+// Ordered is what an operator's order led to, or would lead to.
+type Ordered = struct {
+	Done       bool                 `json:"done"`       // false: it is shown, and has not been done
+	Generation route.Generation     `json:"generation"` // of the table before it, where it is shown; after it, where it is done
+	Decisions  []route.Decision     `json:"decisions"`
+	Lanes      []decide.PlannedLane `json:"lanes"`              // those that senders see change
+	Warnings   []decide.Warning     `json:"warnings,omitempty"` // what guards hold against it that it passes over
+}
+
+// Operators do what operators order.
+type Operators interface {
+	// Order returns once the order is durable. Its errors are those of decide.Obey; one that has a method NotStored() bool
+	// says that the order could not be stored.
+	Order(ctx context.Context, o route.Order) (Ordered, error)
+	Preview(o route.Order) (Ordered, error) // what it would lead to now
+	Overrides() []route.Override            // in force, oldest first
+	Proposals() []decide.Waiting            // that wait for a person
+}
+
+// News is one thing that those who follow are told.
+type News = struct {
+	ID       string // of the decision, or the generation of the table
+	Kind     string // generation, decision, or proposal for a decision that waits for a person
+	Decision *route.Decision
+}
+
+// Feed tells what happens.
+type Feed interface {
+	// Follow returns what came after the news with the id, and a channel that is closed when there is more. Missed is
+	// whether others may have come in between.
+	Follow(after string) (news []News, missed bool, more <-chan struct{})
+	Latest() string // the id of the latest news; "" where there are none
 }
 
 // Reloader reads the policy again.

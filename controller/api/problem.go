@@ -18,6 +18,10 @@ type problem struct {
 	Parameter string   `json:"parameter,omitempty"` // the one that is wrong
 	Problems  []string `json:"problems,omitempty"`  // all that is wrong, where it is several things
 	See       []string `json:"see,omitempty"`       // paths that exist
+	Guard     string   `json:"guard,omitempty"`     // that refused an order
+	Frees     string   `json:"frees,omitempty"`     // what would free it
+	Override  string   `json:"override,omitempty"`  // how an operator passes it over; absent where nobody can
+	With      string   `json:"with,omitempty"`      // the id of what came before an order
 }
 
 const problemURN = "urn:signalbox:problem:"

@@ -31,6 +31,24 @@ func TestPutSender(t *testing.T) {
 	}
 }
 
+func TestSendersAreCountedByHowTheyStand(t *testing.T) {
+	w := newWorld(t)
+	for name, s := range map[string]Sender{
+		"gw-1": {Standing: "current"}, "gw-2": {Standing: "current"}, "gw-3": {Standing: "behind", Behind: 90.5},
+		"gw-4": {Standing: "refused", Behind: 30}, "gw-5": {Standing: "silent", Behind: 9000},
+	} {
+		w.senders[name] = s
+	}
+	for state, want := range map[string]float64{"current": 2, "behind": 1, "refused": 1, "silent": 1} {
+		if got := w.metric(t, "signalbox_senders", "state="+state); got != want {
+			t.Errorf("%s: got %v, want %v", state, got, want)
+		}
+	}
+	if got := w.metric(t, "signalbox_sender_behind_seconds"); got != 90.5 {
+		t.Errorf("behind: got %v, want 90.5: silent ones are gone", got)
+	}
+}
+
 func TestBadSenders(t *testing.T) {
 	const good = `{"generation":"1-42","applied":true}`
 	for name, tc := range map[string]struct {

@@ -72,7 +72,7 @@ func (a *api) getSenders(w http.ResponseWriter, r *http.Request) {
 	a.reply(w, r, http.StatusOK, struct {
 		Generation route.Generation `json:"generation"` // in force
 		Senders    []Sender         `json:"senders"`
-	}{a.current(), orEmpty(a.Senders.Senders())})
+	}{a.current(), orEmpty(a.Senders.Standings(time.Now()))})
 }
 
 // orEmpty makes nil an empty list in JSON.

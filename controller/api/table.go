@@ -50,7 +50,7 @@ func (a *api) narrow(q tableQuery) *page {
 	if p == nil {
 		return nil
 	}
-	return newPage(p)
+	return a.pages.view(p)
 }
 
 // wait waits until there is another table than that of pg, or as long as the query asks for.
@@ -86,6 +86,9 @@ func (pg *page) serve(w http.ResponseWriter, r *http.Request) {
 	b := &pg.bodies[pg.choose(r.Header["Accept-Encoding"])]
 	h["Content-Type"] = tableType
 	h["Content-Length"] = b.length
+	if pg.signature != nil {
+		h["Signalbox-Signature"] = pg.signature
+	}
 	if b.encoding != nil {
 		h["Content-Encoding"] = b.encoding
 	}

@@ -178,9 +178,20 @@ func appendMark(b []byte, m route.Mark) []byte {
 	case route.NoteGap:
 		b = append(b, `,"messages":`...)
 		b = strconv.AppendUint(b, m.Missing, 10)
+	case route.NoteOrder:
+		b = appendOrder(b, m.Order)
 	}
 	b = appendText(b, "note", m.Note.String())
 	return append(b, '}', '\n')
+}
+
+// appendOrder appends what an operator ordered.
+func appendOrder(b []byte, o *route.Order) []byte {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return b // texts and moments always marshal
+	}
+	return append(appendName(b, "order"), data...)
 }
 
 func appendID(b []byte, o *route.Observation) []byte {

@@ -15,6 +15,8 @@ type Model struct {
 	table atomic.Pointer[Published]
 	views atomic.Pointer[views] // of table's generation, or of the one before for a moment
 
+	feed feed
+
 	publishing  sync.Mutex // held by Publish, so that generations are compared and stored in one step
 	reporting   sync.Mutex // held by PutSender; guards senderCount
 	senderCount int
@@ -32,7 +34,7 @@ func New() *Model {
 const (
 	tableTable   = "table"   // *tableRow, at most one
 	tableLanes   = "lanes"   // *laneRow
-	tableSenders = "senders" // *Sender
+	tableSenders = "senders" // *senderRow
 )
 
 type tableRow struct {

@@ -38,6 +38,7 @@ func (m *Model) publish(p *Published) error {
 	}
 	m.table.Store(p) // before the commit, so that those it wakes find this table
 	txn.Commit()
+	m.feed.add(News{ID: p.Table.Generation.String(), Kind: newsGeneration})
 	return nil
 }
 

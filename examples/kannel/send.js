@@ -1,6 +1,9 @@
 // A sender for the example: it hands messages to Kannel by the routes that signalbox publishes. It needs no package.
 //
-//   node send.js [--rate 12] [--for SECONDS] [--signalbox URL] [--receipts URL] [--kannel URL]
+//   node send.js [--rate 12] [--for SECONDS] [--signalbox URL] [--receipts URL] [--kannel URL] [--label otp]
+//
+// With --label it is a sender that knows nothing of routes: Kannel goes by the label, and signalbox kannel follow tells
+// Kannel which link that means.
 //
 // It prints one JSON line for each message, with the route it asked for and the generation of the table it went by.
 'use strict';
@@ -15,6 +18,8 @@ const { values: flags } = parseArgs({
     receipts: { type: 'string', default: '' }, // where Kannel calls back; default: signalbox
     kannel: { type: 'string', default: 'http://127.0.0.1:13013' },
     name: { type: 'string', default: 'gw-1' },
+    label: { type: 'string', default: '' }, // sent as smsc= instead of a route
+    routes: { type: 'string', default: 'acme-uk,bolt-uk' }, // with a label: the routes that Kannel may take
   },
 });
 const lane = { class: 'otp', network: '234-15' }; // of every message that this sender has
@@ -73,9 +78,9 @@ function choose(key) {
 
 async function send(id) {
   // Without a table Kannel may choose: "any" is a label that every link of kannel.conf allows.
-  const asked = table ? choose(id) : 'any';
+  const asked = flags.label || (table ? choose(id) : 'any');
   const submitted = (Date.now() / 1000).toFixed(3);
-  const back = new URLSearchParams({ id, route: asked, ...lane, submitted });
+  const back = new URLSearchParams({ id, ...(flags.label ? {} : { route: asked }), ...lane, submitted });
   const query = new URLSearchParams({
     username: 'tester',
     password: 'foobar',
@@ -90,7 +95,7 @@ async function send(id) {
   const line = { id, route: asked, generation: table?.generation ?? '' };
   try {
     const answer = await fetch(`${flags.kannel}/cgi-bin/sendsms?${query}`, { signal: AbortSignal.timeout(10_000) });
-    if (answer.status === 202 && asked !== 'any') {
+    if (answer.status === 202 && asked !== 'any' && !flags.label) {
       untold.push(JSON.stringify({ type: 'submit', time: Number(submitted), id, route: asked, ...lane, source: flags.name, result: 'accepted' }));
     }
     say({ ...line, status: answer.status, answer: await answer.text() });
@@ -105,7 +110,7 @@ async function send(id) {
 // Kannel goes on queueing without a word, and this is all that signalbox hears of those messages.
 async function report() {
   const lines = untold.splice(0, 10_000);
-  const routes = here()?.routes.map((r) => r.route);
+  const routes = flags.label ? flags.routes.split(',') : here()?.routes.map((r) => r.route);
   const now = Date.now() / 1000;
   if (routes) lines.push(JSON.stringify({ type: 'heartbeat', time: now, source: flags.name, routes }));
   if (lines.length === 0) return;
@@ -135,8 +140,10 @@ async function reports() {
 }
 
 async function main() {
-  watch();
-  for (let i = 0; i < 50 && !table; i++) await pause(100);
+  if (!flags.label) {
+    watch();
+    for (let i = 0; i < 50 && !table; i++) await pause(100);
+  }
   reports();
   const run = Date.now().toString(36);
   const began = Date.now();

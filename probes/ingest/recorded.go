@@ -1,17 +1,19 @@
 package ingest
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"signalbox/rules/route"
 )
 
 // A recording has the lines of POST /events, joined: each receipt has the key and the submit time of its message, and ids
-// are hashes. Three fields more say what was done with it, and whoever reads lines as they are posted skips them:
+// are hashes. Four fields more say what was done with it, and whoever reads lines as they are posted skips them:
 //
 //	at     when it was taken, on the clock of the one who recorded; absent: when the line before was
 //	note   how joining counted it, or that the line is no observation but what was done meanwhile
 //	fault  of a refused submit, whose fault it is, where its code alone does not say it
+//	order  what an operator ordered, where the note says that an order was obeyed
 //
 // What is no observation looks like a heartbeat of a source that reports for no route, or like a receipt that says
 // nothing, so that a recording that is posted does no harm.
@@ -100,8 +102,24 @@ func (d *Decoder) noted(o *route.Observation, n route.Note) bool {
 			return false
 		}
 		d.mark.Missing = uint64(missing)
+	case route.NoteOrder:
+		d.mark.Order = d.order()
+		return d.mark.Order != nil
 	}
 	return true
+}
+
+// order is what an operator ordered; nil where the line does not say it.
+func (d *Decoder) order() *route.Order {
+	t := d.scanner.tok[fieldOrder]
+	if t.shape != shapeObject {
+		return nil
+	}
+	var o route.Order
+	if json.Unmarshal(d.scanner.line[t.lo:t.hi], &o) != nil {
+		return nil
+	}
+	return &o
 }
 
 // joined makes o what joining had made of it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -44,15 +45,16 @@ func TestLinesOfARecording(t *testing.T) {
 		{"a round", mark + `,"note":"round"}`, route.KindHeartbeat, false, false, 0, route.Mark{Note: route.NoteRound, At: at}},
 		{"a jump back", mark + `,"sent":"2026-11-23T09:00:01Z","note":"jump"}`, route.KindHeartbeat, false, false, 0, route.Mark{Note: route.NoteJump, At: at, By: -time.Hour}},
 		{"a gap", mark + `,"messages":17,"note":"gap"}`, route.KindHeartbeat, false, false, 0, route.Mark{Note: route.NoteGap, At: at, Missing: 17}},
+		{"an order", mark + `,"order":{"end":"1-2-3","actor":"ann"},"note":"order"}`, route.KindHeartbeat, false, false, 0, route.Mark{Note: route.NoteOrder, At: at, Order: &route.Order{End: "1-2-3", Actor: "ann"}}},
 	} {
 		o, m, err := recordedLine(t, c.text, true)
-		if err != nil || o.Kind != c.kind || o.Final != c.final || o.Waited != c.waited || o.Fault != c.fault || m != c.mark {
+		if err != nil || o.Kind != c.kind || o.Final != c.final || o.Waited != c.waited || o.Fault != c.fault || !reflect.DeepEqual(m, c.mark) {
 			t.Errorf("%s: got %+v, %+v, %v", c.name, o, m, err)
 		}
 		if o.Kind != route.KindHeartbeat && o.Hash != 255 {
 			t.Errorf("%s: got hash %x, want ff", c.name, o.Hash)
 		}
-		if o, m, err := recordedLine(t, c.text, false); err != nil || o.Final || o.Kind > route.KindHeartbeat || m != (route.Mark{}) {
+		if o, m, err := recordedLine(t, c.text, false); err != nil || o.Final || o.Kind > route.KindHeartbeat || !reflect.DeepEqual(m, route.Mark{}) {
 			t.Errorf("%s, posted: got %+v, %+v, %v, want what any line of its type says", c.name, o, m, err)
 		}
 	}
@@ -65,6 +67,9 @@ func TestLinesThatNoRecordingHas(t *testing.T) {
 		{`{"type":"conversion","time":1795428000,"id":"m","route":"a","note":"round"}`, `note: want what a recording may say of such a line, got "round"`},
 		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"note":"jump"}`, `note: want what`},
 		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"note":"gap","messages":-1}`, `note: want what`},
+		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"note":"order"}`, `note: want what`},
+		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"note":"order","order":"drain"}`, `note: want what`},
+		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"note":"order","order":{"override":7}}`, `note: want what`},
 		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"note":7}`, `note: want what a recording may say of such a line, got 7`},
 		{`{"type":"heartbeat","time":1795428000,"source":"s","routes":[],"at":"noon"}`, `at: want a time of RFC 3339`},
 		{`{"type":"receipt","time":1795428000,"id":"m","route":"a","status":"failed","fault":"route"}`, `fault: want route, capacity, message or config, of a submit`},
@@ -86,6 +91,7 @@ func FuzzRecorded(f *testing.F) {
 		`{"type":"submit","time":1795428004,"id":"h:zz","route":"a","class":"otp","network":"GB","result":"refused","submit_time":1795428001.0,"fault":"message","note":"withdrawn"}`,
 		`{"type":"heartbeat","time":1795428004,"source":"signalbox","routes":[],"sent":1,"note":"jump"}`,
 		`{"type":"heartbeat","time":1795428004,"source":"signalbox","routes":[],"messages":1e400,"note":"gap"}`,
+		`{"type":"heartbeat","time":1795428004,"source":"signalbox","routes":[],"order":{"override":{"kind":"drain","until":"2026-11-23T10:00:01Z"}},"note":"order"}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -101,7 +107,7 @@ func FuzzRecorded(f *testing.F) {
 				continue
 			}
 			m := d.Mark()
-			if m.Note > route.NoteGap || m.Note >= route.NoteStart && o.Kind != route.KindHeartbeat || m.Note == route.NoteCarried && o.Baseline == nil {
+			if m.Note > route.NoteOrder || (m.Note == route.NoteOrder) != (m.Order != nil) || m.Note >= route.NoteStart && o.Kind != route.KindHeartbeat || m.Note == route.NoteCarried && o.Baseline == nil {
 				t.Errorf("got %+v with the mark %+v", o, m)
 			}
 			if (o.Kind == route.KindLost || o.Kind == route.KindWithdrawn) && (o.Submitted.IsZero() || o.Class == "") {

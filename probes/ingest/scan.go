@@ -35,13 +35,14 @@ const (
 	fieldAt    // of a recording only
 	fieldNote  // of a recording only
 	fieldFault // of a recording only
+	fieldOrder // of a recording only
 	fieldOther // the number of fields, and every other name
 )
 
 var fieldNames = [fieldOther]string{
 	"type", "time", "id", "route", "class", "network", "result", "code", "latency", "status", "submit_time", "source",
 	"probe", "ok", "sent", "routes", "delivered", "failed", "conversion", "ages", "cdf", "conversion_cdf", "messages",
-	"at", "note", "fault",
+	"at", "note", "fault", "order",
 }
 
 // fieldOf is a switch over constants because the compiler turns it into comparisons by length, without hashing.
@@ -105,6 +106,8 @@ func rareFieldOf(name []byte) field {
 		return fieldNote
 	case "fault":
 		return fieldFault
+	case "order":
+		return fieldOrder
 	}
 	return fieldOther
 }

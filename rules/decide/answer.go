@@ -13,9 +13,10 @@ import (
 type Reply struct {
 	Proposal string // the id of the decision that proposed
 	Approve  bool
-	Actor    string // who says so
-	Reason   string // and why; may be empty
-	Force    bool   // approve although a guard other than min_active holds the change now
+	Actor    string   // who says so
+	Reason   string   // and why; may be empty
+	Force    bool     // approve although guards other than min_active hold the change now
+	Accept   []string // the same of these guards only, by name
 }
 
 // Answer approves or rejects a proposal, on the signals of the last round. An approved change is asked of the guards
@@ -64,7 +65,7 @@ func (l *lane) answerProposal(i int, a Reply) error {
 	}
 	c.mode, c.actor = route.Act, a.Actor
 	asked := l.put(c)
-	if g := asked.refuses(a.Force); g != nil {
+	if g := asked.refuses(&a); g != nil {
 		return &Refused{*g}
 	}
 	asked.mode = route.Act
@@ -72,16 +73,16 @@ func (l *lane) answerProposal(i int, a Reply) error {
 	return nil
 }
 
-// refuses is the first guard that holds what a person approves; with force only min_active does. Nil where none is.
-func (a *ask) refuses(force bool) *route.GuardResult {
-	if !force {
-		return a.held
+// refuses is the first guard that holds what a person approves and that the person does not pass over; nil where none is.
+// Nobody passes over min_active.
+func (a *ask) refuses(by *Reply) *route.GuardResult {
+	for i := range a.guards {
+		g := &a.guards[i]
+		if g.Result == hold && (g.Guard == guardMinActive || !by.Force && !slices.Contains(by.Accept, g.Guard)) {
+			return g
+		}
 	}
-	at := slices.IndexFunc(a.guards, func(g route.GuardResult) bool { return g.Guard == guardMinActive && g.Result == hold })
-	if at < 0 {
-		return nil
-	}
-	return &a.guards[at]
+	return nil
 }
 
 // proposed is the change that the proposal on route i is about.

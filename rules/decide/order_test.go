@@ -271,11 +271,11 @@ func TestAWrongOrderSaysWhatIsWanted(t *testing.T) {
 	if _, err := Override(s.policy, s.world, route.Override{Kind: route.Pin, Network: "GB", Route: "a", Actor: "ann", Reason: "x"}, s.now, false); err == nil || err.Error() != `class: want a class, or "*" for every class, got nothing` {
 		t.Errorf("got %v", err)
 	}
-	if _, err := EndOverride(s.policy, s.world, "1-9-9", "ann", s.now); err == nil || err.Error() != `want the id of an override in force, got "1-9-9"` {
+	if _, err := EndOverride(s.policy, s.world, "1-9-9", "ann", "", s.now); err == nil || err.Error() != `want the id of an override in force, got "1-9-9"` {
 		t.Errorf("got %v", err)
 	}
 	d := s.order(route.Override{Kind: route.Pin, Route: "a"})
-	if _, err := EndOverride(s.policy, s.world, d.ID, "", s.now); err == nil || err.Error() != "actor: want the name of who ends it, got nothing" {
+	if _, err := EndOverride(s.policy, s.world, d.ID, "", "", s.now); err == nil || err.Error() != "actor: want the name of who ends it, got nothing" {
 		t.Errorf("got %v", err)
 	}
 }

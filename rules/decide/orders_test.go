@@ -35,7 +35,7 @@ func (s *story) tryOrder(o route.Override, force bool) (route.Decision, error) {
 // ends takes an order back.
 func (s *story) ends(id string) route.Decision {
 	s.t.Helper()
-	out, err := EndOverride(s.policy, s.world, id, "bob", s.now)
+	out, err := EndOverride(s.policy, s.world, id, "bob", "", s.now)
 	if err != nil {
 		s.t.Fatalf("end %s: %v", id, err)
 	}

@@ -31,7 +31,7 @@ func Override(p *policy.Policy, w route.World, o route.Override, now time.Time, 
 	o.Since = r.now
 	next := w
 	next.Lanes = slices.Clone(w.Lanes)
-	next.Overrides = slices.DeleteFunc(slices.Clone(w.Overrides), func(x route.Override) bool { return replaces(&o, &x) })
+	next.Overrides = slices.DeleteFunc(slices.Clone(w.Overrides), func(x route.Override) bool { return o.Replaces(&x) })
 	next.Overrides = append(next.Overrides, o)
 	if refused := r.leaves(next, &o); refused != nil && !force {
 		return Outcome{}, refused
@@ -40,8 +40,8 @@ func Override(p *policy.Policy, w route.World, o route.Override, now time.Time, 
 	return r.finish(next, nil), nil
 }
 
-// EndOverride takes an order back before its end.
-func EndOverride(p *policy.Policy, w route.World, id, actor string, now time.Time) (Outcome, error) {
+// EndOverride takes an order back before its end. The reason may be empty.
+func EndOverride(p *policy.Policy, w route.World, id, actor, reason string, now time.Time) (Outcome, error) {
 	r := newRound(p, nil, w, now, Options{})
 	at := slices.IndexFunc(w.Overrides, func(o route.Override) bool { return o.ID == id })
 	switch {
@@ -53,7 +53,7 @@ func EndOverride(p *policy.Policy, w route.World, id, actor string, now time.Tim
 	next := w
 	next.Lanes = slices.Clone(w.Lanes)
 	next.Overrides = slices.Delete(slices.Clone(w.Overrides), at, at+1)
-	r.orderEnds(&w.Overrides[at], next, actor)
+	r.orderEnds(&w.Overrides[at], next, actor, reason)
 	return r.finish(next, nil), nil
 }
 
@@ -130,10 +130,6 @@ func (r *round) rowsOf(o *route.Override) []route.Lane {
 	return out
 }
 
-func replaces(o, x *route.Override) bool {
-	return o.Kind == x.Kind && o.Class == x.Class && o.Network == x.Network && o.Route == x.Route
-}
-
 // leaves is what min_active says of the lanes, and of their networks, from which a drain takes a route that carries them;
 // nil where it lets it pass. The world has the drain in it already.
 func (r *round) leaves(w route.World, o *route.Override) *Refused {
@@ -180,7 +176,7 @@ func (r *round) setOrder(o *route.Override, w route.World) {
 }
 
 // orderEnds records an order that is over; the actor is who ended it, "" where its time was up.
-func (r *round) orderEnds(o *route.Override, w route.World, actor string) {
+func (r *round) orderEnds(o *route.Override, w route.World, actor, reason string) {
 	d := r.orderDecision(o, w)
 	d.Reason, d.Actor = route.OverrideEnded, person(actor)
 	over := *o
@@ -188,6 +184,9 @@ func (r *round) orderEnds(o *route.Override, w route.World, actor string) {
 	d.Text = "its time is up: " + o.Text(stamp)
 	if actor != "" {
 		d.Text = "ended by " + actor + ": " + o.Text(stamp)
+	}
+	if actor != "" && reason != "" {
+		d.Text = "ended by " + actor + " (" + reason + "): " + o.Text(stamp)
 	}
 	r.note(d)
 	r.moved = r.moved || len(r.rowsOf(o)) > 0
@@ -212,7 +211,7 @@ func (r *round) endOverrides(w *route.World) []route.Override {
 	}
 	for i := range w.Overrides {
 		if o := &w.Overrides[i]; r.over(*o) {
-			r.orderEnds(o, *w, "")
+			r.orderEnds(o, *w, "", "")
 		}
 	}
 	w.Overrides = slices.DeleteFunc(slices.Clone(w.Overrides), r.over)

@@ -35,7 +35,7 @@ func Retell(p *policy.Policy, w route.World, journal []route.Decision) route.Wor
 
 func retellOrder(w *route.World, d *route.Decision) {
 	w.Overrides = slices.DeleteFunc(w.Overrides, func(o route.Override) bool {
-		return o.ID == d.Override.ID || d.Reason == route.OverrideSet && replaces(d.Override, &o)
+		return o.ID == d.Override.ID || d.Reason == route.OverrideSet && d.Override.Replaces(&o)
 	})
 	if d.Reason == route.OverrideSet {
 		w.Overrides = append(w.Overrides, *d.Override)

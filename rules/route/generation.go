@@ -24,6 +24,20 @@ func ParseGeneration(s string) (Generation, error) {
 	return Generation{epoch, number}, nil
 }
 
+// ParseDecisionID reads the id of a decision, such as "1-42-3": the generation that it belongs to, and its number there.
+func ParseDecisionID(s string) (g Generation, ordinal uint64, err error) {
+	at := strings.LastIndexByte(s, '-')
+	if at > 0 {
+		if ordinal, err = strconv.ParseUint(s[at+1:], 10, 64); err == nil {
+			g, err = ParseGeneration(s[:at])
+		}
+	}
+	if at <= 0 || err != nil {
+		return Generation{}, 0, fmt.Errorf(`want the id of a decision such as "1-42-3", got %q`, s)
+	}
+	return g, ordinal, nil
+}
+
 // String is the generation in the form "1-42".
 func (g Generation) String() string {
 	return strconv.FormatUint(g.Epoch, 10) + "-" + strconv.FormatUint(g.Number, 10)

@@ -15,9 +15,10 @@ const (
 	NoteUnkept              // the same, but what it led to could not be made durable, and so did not happen
 	NoteJump                // the clock had jumped, and the moments of the state moved with it
 	NoteGap                 // observations, or what was done, were not recorded
+	NoteOrder               // an operator's order was obeyed
 )
 
-var noteNames = [...]string{"taken", "carried", "start", "round", "held", "unkept", "jump", "gap"}
+var noteNames = [...]string{"taken", "carried", "start", "round", "held", "unkept", "jump", "gap", "order"}
 
 // String is the note in the words of a recording.
 func (n Note) String() string { return noteNames[n] }
@@ -38,4 +39,5 @@ type Mark struct {
 	At      time.Time     // when it was taken or done, on the clock of the one who recorded
 	By      time.Duration // NoteJump: how far the state moved
 	Missing uint64        // NoteGap: how many observations and marks there were at least
+	Order   *Order        // NoteOrder: what was ordered
 }

@@ -31,6 +31,12 @@ func (o *Override) Covers(l Lane) bool {
 	return (o.Class == AnyClass || o.Class == l.Class) && o.Network.Contains(l.Network)
 }
 
+// Replaces reports whether the override takes the place of another one: it is of the same kind, on the same lanes and
+// route.
+func (o *Override) Replaces(x *Override) bool {
+	return o.Kind == x.Kind && o.Class == x.Class && o.Network == x.Network && o.Route == x.Route
+}
+
 // Text is the order in a few words, such as "drained by ann until 12:00:00: maintenance".
 func (o *Override) Text(clock func(time.Time) string) string {
 	did := map[OverrideKind]string{Pin: "pinned", Drain: "drained", Freeze: "frozen"}[o.Kind]

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -132,5 +133,46 @@ func TestARestartForgetsWhatWasSeenAndKeepsWhatWasStored(t *testing.T) {
 	r.Take(&carried[0], route.Mark{Note: route.NoteCarried, At: r.now})
 	if again := r.Engine().Book.Carried(); encode(again) != encode(got) {
 		t.Error("a baseline that was carried replaced one that was known")
+	}
+}
+
+// ordered puts an operator's order into a recording, at the first round after a moment.
+func ordered(all []taken, after time.Time, o route.Order) []taken {
+	for i := range all {
+		if all[i].mark.Note == route.NoteRound && all[i].mark.At.After(after) {
+			at := all[i].mark.At.Add(time.Second)
+			return slices.Insert(slices.Clone(all), i+1, taken{mark: route.Mark{Note: route.NoteOrder, At: at, Order: &o}})
+		}
+	}
+	return all
+}
+
+func TestWhatOperatorsOrderedIsObeyedAgain(t *testing.T) {
+	all := recorded(blackHole())
+	begins := all[0].mark.At
+	pin := route.Order{Actor: "ann", Reason: "watched", Override: &route.Override{ID: "1-7-1", Kind: route.Pin, Class: "otp", Network: "GB", Route: "a"}, Saw: route.Generation{Epoch: 1, Number: 7}}
+	pinned := ordered(all, begins, pin)
+	ds, r := retake(t, pinned)
+	for _, d := range enforced(ds) {
+		if d.Route == "a" && d.To == route.Demoted {
+			t.Errorf("got %s, want the pin to keep it", lines(ds))
+		}
+	}
+	if o := r.Engine().World.Overrides; len(o) != 1 || o[0].Actor != "ann" {
+		t.Fatalf("got %+v", o)
+	}
+	again := pin
+	again.Actor, again.Override = "bob", &route.Override{ID: "1-8-1", Kind: route.Pin, Class: "otp", Network: "GB", Route: "a"}
+	ended := ordered(ordered(pinned, begins.Add(10*time.Second), again), begins.Add(20*time.Second), route.Order{End: "1-8-1", Actor: "ann"})
+	ds, r = retake(t, ended)
+	if o := r.Engine().World.Overrides; len(o) != 0 {
+		t.Errorf("got %+v in force, want it ended by the id that it had in the recording", o)
+	}
+	if n := len(enforced(ds)); n < 5 { // two pins, their end, and the route goes and comes back
+		t.Errorf("got %s", lines(ds))
+	}
+	gone := ordered(all, begins, route.Order{End: "1-5-1", Actor: "ann"}) // set before the recording began
+	if ds, _ := retake(t, gone); len(enforced(ds)) < 2 {
+		t.Errorf("got %s, want an order about what is not there left out", lines(ds))
 	}
 }

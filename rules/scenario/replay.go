@@ -18,6 +18,7 @@ type Replay struct {
 	next    time.Time // of the next round
 	started bool
 	known   []route.Observation // baselines from before a restart, until the first observation after it
+	orders  map[string]string   // by the id of an operator's override in the recording: its id here
 	emit    func(decide.Outcome)
 }
 
@@ -27,7 +28,7 @@ const idleRounds = 24 * 60 * 60 / 5
 
 // NewReplay returns a replay under policy p that hands each round which led to something to emit.
 func NewReplay(p *policy.Policy, o signal.Options, mode route.Mode, emit func(decide.Outcome)) *Replay {
-	r := &Replay{engine: Engine{Book: signal.New(o), Mode: mode}, options: o, emit: emit}
+	r := &Replay{engine: Engine{Book: signal.New(o), Mode: mode}, options: o, orders: map[string]string{}, emit: emit}
 	r.engine.Use(p)
 	return r
 }

@@ -73,7 +73,7 @@ func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, v *volu
 	s.found, s.loss, s.cause = finding{rung: -1, share: -1}, conversionFinding{rung: -1}, ""
 	s.late, s.outside = lateFinding{rung: -1}, lateFinding{rung: -1}
 	s.windows, s.tracks, s.spans = s.windows[:0], s.tracks[:0], s.spans[:0]
-	s.summed, s.sum, s.belated = 0, window{}, 0
+	s.summed, s.sum, s.belated, s.troubled = 0, window{}, 0, 0
 	t := s.account.read(b.version, now)
 	s.reading, s.heard = t.reading, t.last
 	out := ask.Accused != route.Accused{}

@@ -79,13 +79,14 @@ func (s *since) convertedShare() (float64, bool) {
 // some of them where there are many.
 func (b *Book) median(i int, subjects []*subject, from time.Time, share func(*since) (float64, bool)) route.Median[float64] {
 	b.values = b.values[:0]
-	step := strideOf(len(subjects))
+	step, tick := strideOf(len(subjects)), tickOf(from)
+	near := subjects[i].rungFrom(tick)
 	for j := i % step; j < len(subjects); j += step {
 		s := subjects[j]
 		if j == i || s.cause != "" {
 			continue
 		}
-		if x := s.from(tickOf(from)); x != nil {
+		if x := s.from(tick, near); x != nil {
 			if v, known := share(x); known {
 				b.values = append(b.values, v)
 			}
@@ -120,11 +121,21 @@ func medianOf(values []float64) route.Median[float64] {
 	return route.Median[float64]{Value: (values[(n-1)/2] + values[n/2]) / 2, Routes: int64(n)}
 }
 
-// from is the longest window that begins no earlier than a tick; nil where there is none.
-func (s *subject) from(tick int64) *since {
-	n := sort.Search(len(s.spans), func(i int) bool { return s.spans[i].from < tick })
-	if n == 0 {
+// rungFrom is the rung of the longest window that begins no earlier than a tick; -1 where there is none.
+func (s *subject) rungFrom(tick int64) int {
+	return sort.Search(len(s.spans), func(i int) bool { return s.spans[i].from < tick }) - 1
+}
+
+// from is the longest window that begins no earlier than a tick; nil where there is none. Near is the rung to look at
+// first: the routes of a lane are mostly judged at the same tick, so that it is the same one, and a search would go
+// through the windows of routes that no cache holds any more.
+func (s *subject) from(tick int64, near int) *since {
+	there := near >= 0 && near < len(s.spans) && s.spans[near].from >= tick
+	if !there || near+1 < len(s.spans) && s.spans[near+1].from >= tick {
+		near = s.rungFrom(tick)
+	}
+	if near < 0 {
 		return nil
 	}
-	return &s.spans[n-1]
+	return &s.spans[near]
 }

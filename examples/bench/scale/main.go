@@ -50,7 +50,7 @@ func rates(out io.Writer, history time.Duration) {
 		fmt.Fprintf(out, "%-25.3g", f.rate)
 		for _, told := range []bool{true, false} {
 			s := size{routes: 1, networks: f.networks, classes: []route.Class{"otp"}, live: 1, mix: []flow{{1, f.rate}}, told: told, history: history}
-			r := measured(build(s))
+			r := measured(build(s))[0]
 			fmt.Fprintf(out, "%12.0f  %13.1f", r.perKey(), float64(r.round.Microseconds())/float64(r.judged))
 		}
 		fmt.Fprintln(out)
@@ -59,13 +59,15 @@ func rates(out io.Writer, history time.Duration) {
 
 // worlds measures big ones, by how many keys of them are live.
 func worlds(out io.Writer, history time.Duration) []result {
-	fmt.Fprintln(out, "\n     keys     live  messages/s  ms/round  worst of a minute      MB  bytes/live key")
-	var results []result
+	fmt.Fprintln(out, "\n     keys     live  messages/s  ms/round  µs/live key  worst of a minute      MB  bytes/live key")
+	var all []*world
 	for _, live := range shares {
-		s := size{routes: 1000, networks: 100, classes: []route.Class{"otp", "transactional", "bulk"}, live: live, mix: traffic, told: true, history: history}
-		r := measured(build(s))
-		fmt.Fprintf(out, "%9d%9d%12.0f%10.1f%19.1f%8.1f%16.0f\n", r.keys, r.live, r.messages, ms(r.round), ms(r.worst), float64(r.bytes)/1e6, r.perKey())
-		results = append(results, r)
+		all = append(all, build(size{routes: 1000, networks: 100, classes: []route.Class{"otp", "transactional", "bulk"}, live: live, mix: traffic, told: true, history: history}))
+	}
+	results := measured(all...)
+	for _, r := range results {
+		perKey := float64(r.round.Microseconds()) / float64(r.live)
+		fmt.Fprintf(out, "%9d%9d%12.0f%10.1f%13.1f%19.1f%8.1f%16.0f\n", r.keys, r.live, r.messages, ms(r.round), perKey, ms(r.worst), float64(r.bytes)/1e6, r.perKey())
 	}
 	return results
 }

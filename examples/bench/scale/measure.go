@@ -23,8 +23,37 @@ type result struct {
 
 func (r result) perKey() float64 { return float64(r.bytes) / float64(r.live) }
 
-// measured judges a world for a minute, while its traffic goes on, and gives the world back.
-func measured(w *world) result {
+// measured judges worlds for a minute, while their traffic goes on, and gives them back. Their rounds take turns, so that a
+// machine that is slow for a while is slow for all of them, and none finds its keys in the caches, which it would not
+// after five seconds of other work either.
+func measured(worlds ...*world) []result {
+	results := make([]result, len(worlds))
+	spent := make([][]time.Duration, len(worlds))
+	for i, w := range worlds {
+		results[i] = described(w)
+		w.round()
+	}
+	for range time.Minute / signal.Tick {
+		for i, w := range worlds {
+			w.pass(1)
+			before := cpuTime()
+			results[i].judged = w.round()
+			spent[i] = append(spent[i], cpuTime()-before)
+		}
+	}
+	for i, w := range worlds {
+		slices.Sort(spent[i])
+		results[i].round, results[i].worst = spent[i][len(spent[i])/2], spent[i][len(spent[i])-1]
+		all := heap()
+		w.book = nil
+		results[i].bytes = all - heap()
+	}
+	runtime.KeepAlive(worlds)
+	return results
+}
+
+// described is what is known of a world before anything is measured.
+func described(w *world) result {
 	r := result{keys: w.size.keys()}
 	for _, s := range w.senders {
 		r.live += len(s.keys)
@@ -32,20 +61,6 @@ func measured(w *world) result {
 			r.messages += k.rate
 		}
 	}
-	w.round()
-	var spent []time.Duration
-	for range time.Minute / signal.Tick {
-		w.pass(1)
-		before := cpuTime()
-		r.judged = w.round()
-		spent = append(spent, cpuTime()-before)
-	}
-	slices.Sort(spent)
-	r.round, r.worst = spent[len(spent)/2], spent[len(spent)-1]
-	all := heap()
-	w.book = nil
-	r.bytes = all - heap()
-	runtime.KeepAlive(w)
 	return r
 }
 

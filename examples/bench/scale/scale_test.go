@@ -39,7 +39,13 @@ func TestLiveKeysAreJudgedAndOthersAreNot(t *testing.T) {
 }
 
 func TestMeasuredSays(t *testing.T) {
-	r := measured(build(small))
+	larger := small
+	larger.live = 0.4
+	all := measured(build(small), build(larger))
+	if all[1].live != 40 || all[1].bytes <= all[0].bytes {
+		t.Errorf("the larger world: %+v", all[1])
+	}
+	r := all[0]
 	if r.keys != 100 || r.live != 20 || r.judged < 20 || math.Abs(r.messages-12) > 0.001 || r.bytes == 0 || r.worst < r.round {
 		t.Errorf("got %+v", r)
 	}

@@ -125,7 +125,7 @@ func (o *order) end(l *line, p *player) error {
 		if freeze != (o.verb == "unfreeze") || x.Route != l.where.route || l.where.class != "" && x.Class != l.where.class || l.where.network != "" && x.Network != l.where.network {
 			continue
 		}
-		out, err := decide.EndOverride(p.policy, e.World, x.ID, o.by, p.sim.Now())
+		out, err := decide.EndOverride(p.policy, e.World, x.ID, o.by, "", p.sim.Now())
 		if err != nil {
 			return err
 		}
