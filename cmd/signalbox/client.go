@@ -234,8 +234,10 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return wrong(namesServer, fmt.Errorf("%s answered %s, which signalbox does not say", c.name(), resp.Status))
 	}
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+	case resp.StatusCode == http.StatusUnauthorized:
 		return wrong(saysWho, fmt.Errorf("%s does not let us in: %w", c.name(), p.told()))
+	case p.Type == problemForbidden:
+		return wrong(anotherRole, fmt.Errorf("%s does not let us do that: %w", c.name(), p.told()))
 	case p.Type == problemNotWarm:
 		return wrong(tryAgain(resp), fmt.Errorf("%w: %s is not warm: it has published no table since it started", errAway, c.name()))
 	case p.Type == problemNoLane:
@@ -270,15 +272,16 @@ const showsLanes = "signalbox routes shows all lanes and their routes"
 
 // The problems that commands tell apart.
 const (
-	problemNotWarm  = "urn:signalbox:problem:not-warm"
-	problemNoLane   = "urn:signalbox:problem:no-lane"
-	problemNotFound = "urn:signalbox:problem:not-found"
-	problemRejected = "urn:signalbox:problem:policy-rejected"
-	problemTooFast  = "urn:signalbox:problem:too-many-requests"
-	problemBusy     = "urn:signalbox:problem:busy"
-	problemStale    = "urn:signalbox:problem:stale"
-	problemGuard    = "urn:signalbox:problem:guard-refused"
-	problemConflict = "urn:signalbox:problem:conflict"
+	problemNotWarm   = "urn:signalbox:problem:not-warm"
+	problemNoLane    = "urn:signalbox:problem:no-lane"
+	problemNotFound  = "urn:signalbox:problem:not-found"
+	problemRejected  = "urn:signalbox:problem:policy-rejected"
+	problemForbidden = "urn:signalbox:problem:forbidden"
+	problemTooFast   = "urn:signalbox:problem:too-many-requests"
+	problemBusy      = "urn:signalbox:problem:busy"
+	problemStale     = "urn:signalbox:problem:stale"
+	problemGuard     = "urn:signalbox:problem:guard-refused"
+	problemConflict  = "urn:signalbox:problem:conflict"
 )
 
 func tryAgain(resp *http.Response) string {

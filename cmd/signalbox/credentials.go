@@ -17,6 +17,8 @@ import (
 // tokenEnv is where commands find the token that they show.
 const tokenEnv = "SIGNALBOX_TOKEN"
 
+const anotherRole = "signalbox token new NAME --role ROLE makes a token of another role; its line belongs in the file of --web.tokens-file"
+
 const saysWho = tokenEnv + " or --token-file FILE says who asks; signalbox token new NAME --role viewer makes a token"
 
 // credentials are how a command shows who asks, and knows whom it asks.

@@ -106,7 +106,9 @@ var needs = map[string]roles{
 	"GET /api/v1/overrides":               readers,
 	"GET /api/v1/proposals":               readers,
 	"GET /api/v1/stream":                  readers,
+	"GET /api/v1/alerts":                  readers,
 
+	"POST /api/v1/alerts/test":            orders,
 	"POST /api/v1/overrides":              orders,
 	"DELETE /api/v1/overrides/{id}":       orders,
 	"POST /api/v1/proposals/{id}/approve": orders,
