@@ -33,14 +33,23 @@ const (
 
 // client asks a running signalbox.
 type client struct {
-	base *url.URL
-	http http.Client
+	base   *url.URL
+	http   http.Client
+	bearer *bearer // nil before present
 }
 
 // addServer adds the flag that names the server. The function it returns makes the client once flags have been read.
 func addServer(c *cobra.Command) func() (*client, error) {
 	server := c.Flags().String("server", defaultServer, "the URL of a running signalbox; "+serverEnv+" in the environment says it too")
-	return func() (*client, error) { return serverOf(c, *server) }
+	var who credentials
+	addCredentials(c, &who)
+	return func() (*client, error) {
+		s, err := serverOf(c, *server)
+		if err == nil {
+			err = s.present(who)
+		}
+		return s, err
+	}
 }
 
 // serverOf is the client of the server that the flag names, or the environment where the flag is not given.
@@ -57,7 +66,7 @@ func newClient(from, server string) (*client, error) {
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
 		return nil, wrong("", fmt.Errorf("%s: want a URL such as %s, got %q", from, defaultServer, server))
 	}
-	return &client{base: base}, nil
+	return &client{base: base, http: http.Client{CheckRedirect: sameServer}}, nil
 }
 
 // name is the server's URL as it may be shown: without a password.
@@ -163,6 +172,8 @@ func (c *client) away(err error, within time.Duration) error {
 	var op *net.OpError
 	var u *url.Error
 	switch {
+	case isStrange(err):
+		return wrong("--ca-file FILE names the certificates to trust", fmt.Errorf("%s: %w", c.name(), errors.Unwrap(err)))
 	case errors.Is(err, context.DeadlineExceeded):
 		why = fmt.Errorf("nothing within %s", span(within))
 	case errors.As(err, &op):
@@ -223,6 +234,10 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return wrong(namesServer, fmt.Errorf("%s answered %s, which signalbox does not say", c.name(), resp.Status))
 	}
 	switch {
+	case resp.StatusCode == http.StatusUnauthorized:
+		return wrong(saysWho, fmt.Errorf("%s does not let us in: %w", c.name(), p.told()))
+	case p.Type == problemForbidden:
+		return wrong(anotherRole, fmt.Errorf("%s does not let us do that: %w", c.name(), p.told()))
 	case p.Type == problemNotWarm:
 		return wrong(tryAgain(resp), fmt.Errorf("%w: %s is not warm: it has published no table since it started", errAway, c.name()))
 	case p.Type == problemNoLane:
@@ -237,6 +252,8 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return no(showsLanes, p.told())
 	case p.Type == problemRejected:
 		return no("signalbox check DIR tries it here; signalbox schema helps your editor", p.told())
+	case p.Type == problemTooFast:
+		return wrong(tryAgain(resp), fmt.Errorf("%s: %w", c.name(), p.told()))
 	case p.Type == problemStale:
 		return no("look again", fmt.Errorf("%w: %w", errMoved, p.told()))
 	case p.Type == problemGuard:
@@ -255,14 +272,16 @@ const showsLanes = "signalbox routes shows all lanes and their routes"
 
 // The problems that commands tell apart.
 const (
-	problemNotWarm  = "urn:signalbox:problem:not-warm"
-	problemNoLane   = "urn:signalbox:problem:no-lane"
-	problemNotFound = "urn:signalbox:problem:not-found"
-	problemRejected = "urn:signalbox:problem:policy-rejected"
-	problemBusy     = "urn:signalbox:problem:busy"
-	problemStale    = "urn:signalbox:problem:stale"
-	problemGuard    = "urn:signalbox:problem:guard-refused"
-	problemConflict = "urn:signalbox:problem:conflict"
+	problemNotWarm   = "urn:signalbox:problem:not-warm"
+	problemNoLane    = "urn:signalbox:problem:no-lane"
+	problemNotFound  = "urn:signalbox:problem:not-found"
+	problemRejected  = "urn:signalbox:problem:policy-rejected"
+	problemForbidden = "urn:signalbox:problem:forbidden"
+	problemTooFast   = "urn:signalbox:problem:too-many-requests"
+	problemBusy      = "urn:signalbox:problem:busy"
+	problemStale     = "urn:signalbox:problem:stale"
+	problemGuard     = "urn:signalbox:problem:guard-refused"
+	problemConflict  = "urn:signalbox:problem:conflict"
 )
 
 func tryAgain(resp *http.Response) string {

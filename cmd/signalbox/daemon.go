@@ -37,7 +37,8 @@ type daemonOptions struct {
 	git        gitOptions
 	data       string // folder of the durable state
 	listen     string
-	allowOpen  bool // whether listening beyond loopback without authentication is allowed
+	allowOpen  bool // whether listening beyond loopback without TLS and authentication is allowed
+	web        webOptions
 	mode       route.Mode
 	epoch      uint64 // of tables, where it is greater than the stored one
 	recording  recordingOptions
@@ -51,6 +52,7 @@ type daemonOptions struct {
 // daemon is a running signalbox: the control plane and its HTTP server.
 type daemon struct {
 	o        daemonOptions
+	registry *prometheus.Registry
 	signer   api.Signer // nil: tables are not signed
 	store    *store.Store
 	git      *repo.Repo // nil: the policy is in a folder
@@ -58,6 +60,7 @@ type daemon struct {
 	recorder *recording.Recorder // nil: nothing is recorded
 	eyes     *eyes
 	alerts   *alert.Alerts // nil: nobody is told
+	doors    *doors
 	reloader *reloader
 	listener net.Listener
 	server   *http.Server
@@ -65,10 +68,12 @@ type daemon struct {
 
 // newDaemon opens, restores and listens; whoever gets one must run it, which closes it.
 func newDaemon(o daemonOptions) (*daemon, error) {
-	if err := mayListen(o.listen, o.allowOpen); err != nil {
+	registry := newRegistry()
+	// What may be wrong without a folder goes first, so that none is left behind.
+	doors, err := openDoors(o, registry)
+	if err != nil {
 		return nil, err
 	}
-	// The policy goes first: a bad one must not leave a folder behind.
 	if err := checkSource(o); err != nil {
 		return nil, err
 	}
@@ -76,7 +81,7 @@ func newDaemon(o daemonOptions) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{o: o, signer: signer}
+	d := &daemon{o: o, doors: doors, registry: registry, signer: signer}
 	if err := d.open(); err != nil {
 		d.close()
 		return nil, err
@@ -90,7 +95,7 @@ func (d *daemon) open() (err error) {
 	if d.store, err = openStore(o.data); err != nil {
 		return err
 	}
-	registry := newRegistry()
+	registry := d.registry
 	if d.recorder, err = o.recording.open(o.logger, registry); err != nil {
 		return err
 	}
@@ -119,15 +124,17 @@ func (d *daemon) open() (err error) {
 	if d.eyes, err = newEyes(eyesOptions{file: o.probes, data: o.data, logger: o.logger, sink: d.sink, known: d.control.Known, suggest: d.suggest}, registry); err != nil {
 		return err
 	}
-	d.reloader = &reloader{control: d.control, eyes: d.eyes, alerts: d.alerts, file: o.alerts, logger: o.logger}
+	d.doors.audited(o.data, registry)
+	d.reloader = &reloader{control: d.control, eyes: d.eyes, alerts: d.alerts, file: o.alerts, doors: d.doors, logger: o.logger}
 	handler, err := d.handler(model, registry)
 	if err != nil {
 		return err
 	}
-	if d.listener, err = net.Listen("tcp", o.listen); err != nil {
-		return wrong("--web.listen-address names another address", err)
+	if d.listener, err = d.doors.listen(registry); err != nil {
+		return err
 	}
-	d.server = api.Server(handler)
+	d.server = api.Server(d.doors.wrap(handler))
+	d.server.TLSConfig = d.doors.tls()
 	d.server.ErrorLog = slog.NewLogLogger(o.logger.Handler(), slog.LevelDebug)
 	return nil
 }
@@ -186,7 +193,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	if err != nil {
 		return nil, err
 	}
-	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: d.suggest, Class: d.class, Own: d.eyes.box.Own, Registerer: registry})
+	events, err := ingest.New(ingest.Options{Sink: d.sink, Joiner: joiner, Known: d.control.Known, Suggest: d.suggest, Class: d.class, Own: d.eyes.box.Own, Source: api.SourceOf, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -202,10 +209,13 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 		return nil, err
 	}
 	d.eyes.serve(hooks)
-	return api.New(api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
+	d.doors.proven(hooks, d.eyes.inbound)
+	o := api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
-		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger})
+		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger}
+	d.doors.in(&o)
+	return api.New(o)
 }
 
 // suggest is the route that was probably meant; "" where none is near.
@@ -269,8 +279,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.alerts != nil {
 		g.Go(func() error { return d.alerts.Run(gctx) })
 	}
+	g.Go(func() error { return d.doors.audit.Run(loop) })
 	g.Go(func() error {
-		if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := d.serve(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
 		}
 		return nil
@@ -290,16 +301,10 @@ func (d *daemon) close() {
 	}
 }
 
-// mayListen refuses to stand in the open by accident: there is no authentication in front of the listener.
-func mayListen(address string, open bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return wrong("--web.listen-address takes HOST:PORT, such as 127.0.0.1:9465", fmt.Errorf("--web.listen-address: %w", err))
+// serve serves until the server is shut down.
+func (d *daemon) serve() error {
+	if d.doors.tls() != nil {
+		return d.server.ServeTLS(d.listener, "", "")
 	}
-	ip := net.ParseIP(host)
-	if open || host == "localhost" || ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	return wrong("listen on 127.0.0.1 behind a proxy that authenticates, or say --web.allow-open",
-		fmt.Errorf("--web.listen-address: want a loopback address, got %q: whoever reaches it could post events and read routes", address))
+	return d.server.Serve(d.listener)
 }

@@ -165,6 +165,9 @@ func completeRoutes(cmd *cobra.Command, args []string, _ string) ([]string, cobr
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	c, err := serverOf(cmd, server)
+	if err == nil {
+		err = c.present(credentialsOf(cmd))
+	}
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

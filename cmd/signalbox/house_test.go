@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario", "controller/store", "controller/state"},
 	// Leaves of the controller: rules, never each other.
 	"controller/alert":     {"rules/route", "rules/policy"},
+	"controller/access":    {},
 	"controller/api":       {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
 	"controller/recording": {"rules/route"},
 	"controller/repo":      {"rules/policy"},

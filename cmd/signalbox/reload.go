@@ -12,12 +12,13 @@ import (
 	"signalbox/rules/route"
 )
 
-// reloader reads the policy, the settings of probes and those of alerts again: all come into force, or none does.
+// reloader reads the policy, the settings of probes and of alerts, and who may come in, again: all come into force, or none does.
 type reloader struct {
 	control *controller.Controller
 	eyes    *eyes
 	alerts  *alert.Alerts // nil: nobody is told
 	file    string        // of the settings of alerts
+	doors   *doors
 	logger  *slog.Logger
 
 	one sync.Mutex // held for the time of a reload, so that what was read last is what is in force
@@ -37,6 +38,11 @@ func (r *reloader) Reload(ctx context.Context) error {
 		r.logger.Error("settings of alerts refused", "file", r.file, "err", err)
 		return err
 	}
+	open, err := r.doors.read()
+	if err != nil {
+		r.logger.Error("tokens and web configuration refused", "err", err)
+		return err
+	}
 	if err := r.control.Reload(ctx); err != nil {
 		return err
 	}
@@ -44,6 +50,7 @@ func (r *reloader) Reload(ctx context.Context) error {
 	if receivers != nil {
 		r.alerts.Use(receivers)
 	}
+	open()
 	return nil
 }
 

@@ -20,7 +20,7 @@ func newRun(stderr io.Writer) *cobra.Command {
 		Short: "Watch routes, decide, and serve the table",
 		Long: `Runs signalbox: takes observations at /events and /receipts, judges every route every five seconds, decides
 by the policy, keeps state in the data folder, and serves the table at /routes. SIGHUP or POST /-/reload
-reads the policy and the settings of probes again; where either is bad, both stay as they were.
+reads the policy, the settings of probes and of alerts and the tokens again; where one is bad, all stay as they were.
 
 The policy lies in a folder, or in a git repository that is looked at every minute; there the commit is its
 revision, and the last good commit is kept in the data folder for when the repository is away.
@@ -70,7 +70,9 @@ that is full or slow stops the recording, which is counted and said, and nothing
 	addGit(c, &o.git)
 	f.StringVar(&o.data, "data", "signalbox-data", "the folder of the durable state; made where there is none")
 	f.StringVar(&o.listen, "web.listen-address", "127.0.0.1:9465", "where to serve HTTP")
-	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
+	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although TLS or authentication is missing")
+	addWeb(c, &o.web)
+	addCredentials(c, &far.credentials)
 	f.StringVar(&o.signingKey, "web.signing-key-file", "", "a file of Ed25519 private keys (PEM, PKCS #8) that sign the table")
 	addMode(c, &o.mode)
 	addRecording(c, &o.recording)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -62,6 +63,8 @@ func TestMain(m *testing.M) {
 //	wait-api PATH TEXT   waits until what the daemon at SIGNALBOX_SERVER answers has the text in it
 //	serve-hook           serves a webhook at HOOK, where nobody listens before
 //	wait-told TEXT       waits until the webhook was told something with the text in it, with a valid signature
+//	certificates DIR     writes ca.crt, server.crt and server.key for loopback
+//	keep-token FILE      writes the token of the last output, which is JSON, to a file, and its line to tokens.yml
 //	exits CODE PROGRAM…  runs a program and wants it to end in the code
 //	valid-json           wants the last output to be JSON
 //	well-formed FILE     wants the file to be XML
@@ -83,6 +86,8 @@ func TestScript(t *testing.T) {
 			"serve-other":   serveOther,
 			"exits":         exits,
 			"wait-ready":    waitReady,
+			"certificates":  writeCertificates,
+			"keep-token":    keepToken,
 			"post":          post,
 			"probes-fail":   probesFail,
 			"wait-for":      waitFor,
@@ -388,7 +393,7 @@ func waitReady(ts *testscript.TestScript, neg bool, args []string) {
 	for {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, ts.Getenv("SIGNALBOX_SERVER")+"/-/ready", nil)
 		ts.Check(err)
-		if resp, err := http.DefaultClient.Do(r); err == nil {
+		if resp, err := trusting.Do(r); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return
@@ -610,4 +615,31 @@ func TestNumbersForPeople(t *testing.T) {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
+}
+
+// trusting asks servers with any certificate, whether they are ready and nothing else.
+var trusting = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+
+func writeCertificates(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: certificates DIR")
+	}
+	ca, cert, key, err := loopbackPair()
+	ts.Check(err)
+	for name, data := range map[string][]byte{"ca.crt": ca, "server.crt": cert, "server.key": key} {
+		ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), name), data, 0o600))
+	}
+}
+
+func keepToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep-token FILE")
+	}
+	var m minted
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &m))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(m.Token+"\n"), 0o600))
+	f, err := os.OpenFile(ts.MkAbs("tokens.yml"), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	ts.Check(err)
+	_, err = f.WriteString("  - " + m.Line + "\n")
+	ts.Check(errors.Join(err, f.Close()))
 }

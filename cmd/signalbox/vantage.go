@@ -20,10 +20,11 @@ import (
 
 // vantageOptions are how a process looks at routes from another place and reports to a controller.
 type vantageOptions struct {
-	name       string
-	controller string
-	file, data string
-	logger     *slog.Logger
+	name        string
+	controller  string
+	credentials credentials
+	file, data  string
+	logger      *slog.Logger
 }
 
 // vantage is a process that only looks: it has no policy and no table.
@@ -49,6 +50,9 @@ func newVantage(o vantageOptions) (*vantage, error) {
 		return nil, wrong("give --probes.file", errors.New("--role probe: want the settings that say what to look at"))
 	}
 	c, err := newClient("--controller", o.controller)
+	if err == nil {
+		err = c.present(o.credentials)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +69,15 @@ func (v *vantage) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// reload reads the settings again.
+// reload reads the settings and the token again.
 func (v *vantage) reload() error {
 	s, err := v.eyes.read()
 	if err != nil {
 		v.o.logger.Error("settings of probes refused", "file", v.o.file, "err", err)
+		return err
+	}
+	if err := v.client.presentAgain(v.o.credentials); err != nil {
+		v.o.logger.Error("token refused", "file", v.o.credentials.tokenFile, "err", err)
 		return err
 	}
 	v.eyes.take(s)
@@ -145,9 +153,11 @@ func (v *vantage) call(ctx context.Context, method, path, contentType string, bo
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20)) // so that the connection can be kept
+	answer, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20)) // to its end, so that the connection can be kept
 	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s", method, path, response.Status)
+		var p problem
+		_ = json.Unmarshal(answer, &p) // without a detail the status has to do
+		return fmt.Errorf("%s %s: %s %s", method, path, response.Status, p.Detail)
 	}
 	return nil
 }

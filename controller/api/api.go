@@ -34,6 +34,12 @@ type Options struct {
 	Inbound  http.Handler // GET and POST /inbound/{name}
 	Metrics  http.Handler // GET /metrics
 
+	// Doors say who calls; nil: everybody may do everything. Proven are calls to Receipts and Inbound that those check by
+	// a signature or a secret of their own, so that no token is wanted; nil: none.
+	Doors  Doors
+	Proven func(r *http.Request) bool
+	Audit  Audit // nil: calls are counted and not kept
+
 	Ready      func() error // nil: ready as soon as there is a table
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger // nil: slog.Default()
@@ -69,7 +75,9 @@ func New(o Options) (http.Handler, error) {
 	if o.Senders != nil {
 		o.Registerer.MustRegister(newSendersCollector(o.Senders))
 	}
-	a.register()
+	if err := a.register(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -147,7 +155,7 @@ func (a *api) mounts() (all []endpoint) {
 }
 
 // register puts all endpoints of a path behind one pattern, so that a wrong method is answered here.
-func (a *api) register() {
+func (a *api) register() error {
 	byPath := map[string]*methods{}
 	for _, e := range a.endpoints() {
 		m := byPath[e.path]
@@ -163,14 +171,19 @@ func (a *api) register() {
 	}
 	for path, m := range byPath {
 		m.finish()
-		h := a.measure(m.name, m)
+		d, err := doorOf(path, m.by)
+		if err != nil {
+			return err
+		}
+		h := a.measure(m.name, m, d)
 		a.mux.Handle(path, h)
 		if path == "/routes" {
 			a.table = h
 		}
 	}
-	a.long = a.measure("unknown", http.HandlerFunc(a.tooLong))
-	a.mux.Handle("/", a.measure("unknown", http.HandlerFunc(a.unknown)))
+	a.long = a.measure("unknown", http.HandlerFunc(a.tooLong), door{})
+	a.mux.Handle("/", a.measure("unknown", http.HandlerFunc(a.unknown), door{}))
+	return nil
 }
 
 // maxURL bounds what follows the method in a request line, in bytes.

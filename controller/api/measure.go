@@ -16,14 +16,15 @@ type measured struct {
 	api       *api
 	name      string
 	next      http.Handler
+	door      door
 	took      prometheus.Observer
 	waited    prometheus.Observer // of requests that waited for a table; nil where none does
 	full      prometheus.Counter  // GET 200
 	unchanged prometheus.Counter  // GET 304
 }
 
-func (a *api) measure(name string, next http.Handler) http.Handler {
-	m := &measured{api: a, name: name, next: next, took: a.metrics.duration.WithLabelValues(name)}
+func (a *api) measure(name string, next http.Handler, d door) http.Handler {
+	m := &measured{api: a, name: name, next: next, door: d, took: a.metrics.duration.WithLabelValues(name)}
 	m.full = a.metrics.requests.WithLabelValues(name, "200", "GET")
 	if name == "routes" {
 		m.unchanged = a.metrics.requests.WithLabelValues(name, "304", "GET")
@@ -36,6 +37,15 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := recorders.Get().(*recorder)
 	rec.ResponseWriter = w
 	defer m.finish(rec, r, time.Now())
+	if m.foreign(rec, r) {
+		return
+	}
+	if m.api.Doors != nil {
+		var in bool
+		if r, in = m.enter(rec, r); !in {
+			return
+		}
+	}
 	m.next.ServeHTTP(rec, r)
 }
 
@@ -51,6 +61,7 @@ func (m *measured) finish(rec *recorder, r *http.Request, start time.Time) {
 		}
 	}
 	m.count(rec, r, time.Since(start))
+	m.audit(rec, r)
 	*rec = recorder{}
 	recorders.Put(rec)
 	if p != nil {
@@ -91,8 +102,11 @@ func (m *measured) count(rec *recorder, r *http.Request, took time.Duration) {
 // recorder remembers what was answered.
 type recorder struct {
 	http.ResponseWriter
-	code   int  // 0: nothing was sent yet
-	waited bool // set by a handler that waited for a table
+	code    int    // 0: nothing was sent yet
+	waited  bool   // set by a handler that waited for a table
+	caller  Caller // zero where nobody was asked
+	refused string // why the door did not let it in
+	proven  bool   // that it has to prove itself
 }
 
 var recorders = sync.Pool{New: func() any { return new(recorder) }}

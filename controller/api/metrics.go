@@ -10,11 +10,12 @@ type metrics struct {
 	duration *prometheus.HistogramVec // handler
 	waiting  prometheus.Gauge
 	panics   prometheus.Counter
+	refused  *prometheus.CounterVec // reason
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	f := promauto.With(r)
-	return &metrics{
+	m := &metrics{
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "signalbox_http_requests_total",
 			Help: "HTTP requests answered.",
@@ -32,7 +33,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "signalbox_http_panics_total",
 			Help: "HTTP requests that ended in a panic.",
 		}),
+		refused: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "signalbox_http_refused_total",
+			Help: "HTTP requests that were not let in, by why.",
+		}, []string{"reason"}),
 	}
+	for _, reason := range []string{reasonUnknown, reasonRole, reasonName, reasonSignature, reasonOrigin} {
+		m.refused.WithLabelValues(reason)
+	}
+	return m
 }
 
 // methodLabel keeps the label method a closed set.

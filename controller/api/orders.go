@@ -151,12 +151,18 @@ func (a *api) order(w http.ResponseWriter, r *http.Request, actor string, o rout
 	if o.Override != nil && done.Done {
 		status = http.StatusCreated
 	}
+	if done.Done && len(done.Decisions) > 0 {
+		w.Header().Set(decisionHeader, done.Decisions[0].ID)
+	}
 	done.Decisions, done.Lanes = orEmpty(done.Decisions), orEmpty(done.Lanes)
 	a.reply(w, r, status, done)
 }
 
-// sign writes who orders into an order.
-func (a *api) sign(_ *http.Request, actor string, o *route.Order) *problem {
+// sign writes who orders into an order: who calls, where that is known, whatever the order says.
+func (a *api) sign(r *http.Request, actor string, o *route.Order) *problem {
+	if who, known := callerOf(r); known {
+		actor = who.Name
+	}
 	if len(actor) > maxName || strings.ContainsFunc(actor, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return bad("actor", "want a name of at most 128 bytes without control characters")
 	}

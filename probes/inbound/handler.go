@@ -148,6 +148,9 @@ func first(p *jsonpath.Path, body any) string {
 	return ""
 }
 
+// Signed reports whether calls to a path have to bring a secret; those to no webhook need not.
+func (h *Handler) Signed(url *url.URL) bool { return h.set.Load().formats[path.Base(url.Path)] != nil }
+
 // ServeHTTP takes one message. What is nobody's is answered like what is a probe's, so that a provider does not repeat it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	set := h.set.Load()

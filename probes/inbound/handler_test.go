@@ -125,3 +125,16 @@ func FuzzInbound(f *testing.F) {
 		}
 	})
 }
+
+// Only a webhook that there is lets its calls in without a token: it has a secret, and refuses all without it.
+func TestOnlyWebhooksThatThereAreProveTheirCalls(t *testing.T) {
+	h, told := handler(t, formFormat)
+	for target, want := range map[string]bool{"/inbound/phones": true, "/inbound/others": false, "/inbound/": false} {
+		if got := h.Signed(httptest.NewRequest("GET", target, nil).URL); got != want {
+			t.Errorf("%s: got %t, want %t", target, got, want)
+		}
+	}
+	if w := call(h, "GET", "/inbound/phones?token=s3cret&From=ACME&To=447700900001&Body=TOKEN", "", ""); w.Code != http.StatusForbidden || len(*told) != 0 {
+		t.Errorf("without the secret: got %d and %v", w.Code, *told)
+	}
+}

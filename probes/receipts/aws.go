@@ -30,7 +30,7 @@ type Fetch func(ctx context.Context, url string) ([]byte, error)
 // anybody can make SNS sign a message of a topic of his own. Without topics nothing is taken.
 func AWS(k Keys, fetch Fetch, roots *x509.CertPool) Format {
 	s := &sns{keys: k, fetch: fetch, roots: roots, known: map[string]*rsa.PublicKey{}}
-	return Format{Name: "aws", Methods: []string{http.MethodPost}, Check: s.check, Read: readAWS}
+	return Format{Name: "aws", Methods: []string{http.MethodPost}, Signed: true, Check: s.check, Read: readAWS}
 }
 
 // envelope is what SNS posts.

@@ -24,6 +24,9 @@ type Format struct {
 	// does not hold is ErrSignature.
 	Read func(c *Call) ([]route.Observation, error)
 
+	// Signed formats refuse every call that does not prove where it comes from.
+	Signed bool
+
 	// Check, where it is not nil, says before Read whether the call may be read at all. It may reach the network.
 	Check func(ctx context.Context, c *Call) error
 }
@@ -52,6 +55,9 @@ type Call struct {
 func All(keys map[string]Keys, fetch Fetch) []Format {
 	all := []Format{Infobip(keys["infobip"]), Jasmin(keys["jasmin"]), Kannel(keys["kannel"]), MessageBird(keys["messagebird"]), Plivo(keys["plivo"]),
 		Sinch(keys["sinch"]), Telnyx(keys["telnyx"]), Twilio(keys["twilio"]), Vonage(keys["vonage"])}
+	for i := range all {
+		all[i].Signed = !keys[all[i].Name].none()
+	}
 	if fetch != nil {
 		all = append(all, AWS(keys["aws"], fetch, nil))
 	}

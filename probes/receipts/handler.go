@@ -82,6 +82,10 @@ func New(o Options) (*Handler, error) {
 // began with, so that no call falls between the two.
 func (h *Handler) Use(s *Set) { h.set.Store(s) }
 
+// Signed reports whether calls to a path prove by themselves where they come from: the format has keys, and refuses all
+// that they do not fit.
+func (h *Handler) Signed(url *url.URL) bool { return h.set.Load().formats[path.Base(url.Path)].Signed }
+
 // ServeHTTP reads a call in the format that the last part of the path names. Receipts that came before are taken with
 // 200 like new ones.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -418,3 +418,51 @@ func TestPlivoAgreesWithItsOwnValidator(t *testing.T) {
 		}
 	}
 }
+
+// What a format says of itself is what lets its calls in without a token: one that is signed takes none without a signature,
+// however well it can be read, and one that has no keys does not say that it is.
+func TestSignedFormatsTakeNothingUnsigned(t *testing.T) {
+	calls := map[string][2]string{ // query and body
+		"infobip":     {"?route=acme", `{"results":[{"messageId":"ib-1","status":{"id":5,"groupName":"DELIVERED"}}]}`},
+		"jasmin":      {"?route=acme&id=j1&message_status=DELIVRD&level=2", ""},
+		"kannel":      {"?route=acme&id=k1&status=1", ""},
+		"messagebird": {"?route=acme&id=mb1&status=delivered", ""},
+		"plivo":       {"?route=acme", "Status=delivered&MessageUUID=p1"},
+		"sinch":       {"?route=acme", `{"batch_id":"01FC","status":"Delivered","code":0}`},
+		"telnyx":      {"?route=acme", `{"data":{"event_type":"message.finalized","payload":{"id":"tx-1","to":[{"status":"delivered"}]}}}`},
+		"twilio":      {"?route=acme", "MessageSid=SM1&MessageStatus=delivered&From=%2B1"},
+		"vonage":      {"?route=acme", `{"message_uuid":"aaaa-1","status":"delivered"}`},
+		"aws":         {"?route=acme", `{"Type":"Notification","TopicArn":"arn:aws:sns:eu-west-1:1:t","Message":"{}"}`},
+	}
+	fetch := func(context.Context, string) ([]byte, error) {
+		return nil, errors.New("nothing is fetched for strangers")
+	}
+	all := map[string]Keys{}
+	for name := range calls {
+		all[name] = keys
+	}
+	for _, tc := range []struct {
+		keys   map[string]Keys
+		signed bool
+	}{{all, true}, {nil, false}} {
+		formats := All(tc.keys, fetch)
+		if len(formats) != len(calls) {
+			t.Fatalf("got %d formats, want a call for each", len(formats))
+		}
+		h := newHandler(t, Options{Formats: formats})
+		for _, f := range formats {
+			r := callTo(f.Name, calls[f.Name][0], calls[f.Name][1])
+			signed := tc.signed || f.Name == "aws" // nobody but SNS, of the topics that were named
+			if f.Signed != signed || h.Signed(r.URL) != signed {
+				t.Errorf("%s: says that it is signed: %t, want %t", f.Name, f.Signed, signed)
+			}
+			answer, lines := told(t, formats, r)
+			if signed && (answer.code != http.StatusForbidden || lines != "") {
+				t.Errorf("%s: got %d and %q of a call without a signature", f.Name, answer.code, lines)
+			}
+			if !signed && (answer.code != http.StatusOK || lines == "") {
+				t.Errorf("%s: got %d and %q, want a call that can be read", f.Name, answer.code, lines)
+			}
+		}
+	}
+}
