@@ -110,7 +110,14 @@ func (s *site) tell(t *testing.T, lines []byte) {
 // startSender starts to send, so many messages a second.
 func (s *site) startSender(t *testing.T, rate int) {
 	t.Helper()
-	s.sender = s.run(t, "node", "send.js", "--rate", fmt.Sprint(rate), "--signalbox", s.signalbox, "--receipts", s.tap.url, "--kannel", s.kannel)
+	s.startSenderAs(t, rate, "node", "send.js")
+}
+
+// startSenderAs starts another sender, which takes the same flags.
+func (s *site) startSenderAs(t *testing.T, rate int, program ...string) {
+	t.Helper()
+	args := append(program[1:], "--rate", fmt.Sprint(rate), "--signalbox", s.signalbox, "--receipts", s.tap.url, "--kannel", s.kannel)
+	s.sender = s.run(t, program[0], args...)
 }
 
 // copy brings a file of this folder into the site's, with replacements as pairs. A text that is not there is an error:
