@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// published are the vectors as the file has them; README.md describes it.
+// published are the vectors as the file has them; examples/senders/README.md describes it.
 type published struct {
 	Tables map[string]json.RawMessage `json:"tables"`
 	Picks  []struct {
