@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -16,60 +17,80 @@ import (
 	"time"
 )
 
-// senders measures how fast a change reaches five thousand senders on long polls, and what each takes while it waits. The
-// senders are a process of their own on the same cores: what they take to read is in the times, and not in the memory.
+// The size of the measurement.
+const (
+	herdSize    = 5000
+	herdChanges = 20
+)
+
+// senders measures how fast a change reaches five thousand senders on long polls, and what each takes while it waits: once
+// with senders that take gzip, as those in Go and Node do, and once with senders that do not. The senders are a process of
+// their own on the same cores: what they take to read is in the times, and not in the memory.
 func senders(out io.Writer) error {
-	const n, changes = 5000, 20
+	for _, coding := range []string{"gzip", "identity"} {
+		if err := sendersWith(out, coding); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sendersWith(out io.Writer, coding string) error {
 	s, err := serve()
 	if err != nil {
 		return err
 	}
 	before, resident := memory(), residentSet()
-	herd, err := startHerd(s.listener.Addr().String(), n)
+	herd, err := startHerd(s.listener.Addr().String(), coding)
 	if err != nil {
 		return errors.Join(err, s.close())
 	}
-	err = s.await(n)
-	fmt.Fprintf(out, "%d senders wait: %.1f KB each of heap and stacks, %.1f KB of resident memory; a table of %d bytes\n",
-		n, float64(memory()-before)/1e3/n, float64(residentSet()-resident)/1e3/n, len(s.model.Table().Plain))
+	err = s.await()
+	p := s.model.Table()
+	size := map[string]int{"gzip": len(p.Gzip), "identity": len(p.Plain)}[coding]
+	fmt.Fprintf(out, "%d senders wait: %.1f KB each of heap and stacks, %.1f KB of resident memory; a table of %d bytes (%s)\n",
+		herdSize, float64(memory()-before)/1e3/herdSize, float64(residentSet()-resident)/1e3/herdSize, size, coding)
+	cpu := spent()
 	var took []time.Duration
-	for range changes {
-		if err != nil {
-			break
-		}
+	for range herdChanges {
 		var some []time.Duration
-		if some, err = s.reach(herd, n); err == nil {
+		if err == nil {
+			some, err = s.reach(herd)
+		}
+		if err == nil {
 			took = append(took, some...)
-			err = s.await(n)
+			err = s.await()
 		}
 	}
+	cpu = (spent() - cpu) / herdChanges
 	if err = errors.Join(err, herd.stop(), s.close()); err != nil {
 		return err
 	}
 	slices.Sort(took)
 	at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(100 * time.Microsecond) }
-	fmt.Fprintf(out, "%d changes, from the commit until a sender has read the whole table: median %s, p99 %s, the last %s\n", changes, at(0.5), at(0.99), at(1))
+	fmt.Fprintf(out, "%d changes, from the commit until a sender has read the whole table: median %s, p99 %s, the last %s; signalbox takes %s of a core for each, polls that follow included\n",
+		herdChanges, at(0.5), at(0.99), at(1), cpu.Round(time.Millisecond))
 	return nil
 }
 
-// await waits until so many senders wait.
-func (s *served) await(n int) error {
+// await waits until all senders wait.
+func (s *served) await() error {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if waiting, err := s.gauge("signalbox_http_waiting_requests"); err != nil || int(waiting) == n {
+		if waiting, err := s.gauge("signalbox_http_waiting_requests"); err != nil || int(waiting) == herdSize {
 			return err
 		}
 	}
-	return fmt.Errorf("want %d senders that wait, got fewer within a minute", n)
+	return fmt.Errorf("want %d senders that wait, got fewer within a minute", herdSize)
 }
 
 // reach publishes a table and returns how long after its commit each sender had it.
-func (s *served) reach(h *herd, n int) ([]time.Duration, error) {
+func (s *served) reach(h *herd) ([]time.Duration, error) {
 	committed, err := s.change()
 	if err != nil {
 		return nil, err
 	}
-	took := make([]time.Duration, 0, n)
-	for len(took) < n {
+	took := make([]time.Duration, 0, herdSize)
+	for len(took) < herdSize {
 		at, err := h.next()
 		if err != nil {
 			return nil, err
@@ -96,12 +117,12 @@ type herd struct {
 	lines *bufio.Scanner
 }
 
-func startHerd(address string, n int) (*herd, error) {
+func startHerd(address, coding string) (*herd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "herd", address, strconv.Itoa(n))
+	cmd := exec.Command(self, "herd", address, coding)
 	cmd.Stderr = os.Stderr
 	in, err1 := cmd.StdinPipe()
 	said, err2 := cmd.StdoutPipe()
@@ -127,21 +148,17 @@ func (h *herd) stop() error {
 
 // runHerd is that process: senders that poll until the input ends. It prints when each had each table after the first, in
 // nanoseconds of Unix time.
-func runHerd(in io.Reader, out io.Writer, address, count string) error {
-	n, err := strconv.Atoi(count)
-	if err != nil {
-		return err
-	}
-	had := make(chan int64, n)
+func runHerd(in io.Reader, out io.Writer, address, coding string) error {
+	had := make(chan int64, herdSize)
 	var polls sync.WaitGroup
-	all := make([]net.Conn, 0, n)
-	for range n {
+	all := make([]net.Conn, 0, herdSize)
+	for range herdSize {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return err
 		}
 		all = append(all, conn)
-		polls.Go(func() { poll(conn, had) })
+		polls.Go(func() { poll(conn, coding, had) })
 	}
 	var printed sync.WaitGroup
 	printed.Go(func() {
@@ -165,7 +182,7 @@ func runHerd(in io.Reader, out io.Writer, address, count string) error {
 }
 
 // poll asks on one connection, again and again, until it is closed.
-func poll(conn net.Conn, had chan<- int64) {
+func poll(conn net.Conn, coding string, had chan<- int64) {
 	r := bufio.NewReaderSize(conn, 4096)
 	etag := ""
 	for {
@@ -173,7 +190,7 @@ func poll(conn net.Conn, had chan<- int64) {
 		if etag != "" {
 			held = "If-None-Match: " + etag + "\r\n"
 		}
-		if _, err := io.WriteString(conn, "GET /routes HTTP/1.1\r\nHost: signalbox\r\nPrefer: wait=60\r\n"+held+"\r\n"); err != nil {
+		if _, err := io.WriteString(conn, "GET /routes HTTP/1.1\r\nHost: signalbox\r\nPrefer: wait=60\r\nAccept-Encoding: "+coding+"\r\n"+held+"\r\n"); err != nil {
 			return
 		}
 		now, length, err := readHead(r)
@@ -185,6 +202,7 @@ func poll(conn net.Conn, had chan<- int64) {
 		}
 		if etag != "" && now != etag {
 			had <- time.Now().UnixNano()
+			time.Sleep(80*time.Millisecond + rand.N(40*time.Millisecond)) // as every sender does after news
 		}
 		etag = now
 	}
