@@ -82,7 +82,9 @@ func TestASenderAndADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the next table", func() bool { return c.Table().Generation.Newer(first) })
-	eventually(t, "both are seen", func() bool { return standing(t, server, "gw-1") == "current" && standing(t, server, "gw-2") == "refused" })
+	eventually(t, "both are seen", func() bool {
+		return standing(t, server, "gw-1") == "current" && standing(t, server, "gw-2") == "refused"
+	})
 	if other.Table() != nil || other.Status().Refused != "it is not signed by a key that is known here" {
 		t.Errorf("a sender with another key: got %+v, want no table", other.Status())
 	}

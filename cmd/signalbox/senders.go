@@ -42,7 +42,7 @@ two minutes or refused, and ends in 1 where there are any.`,
 // sendersAnswer is what the server says of senders.
 type sendersAnswer struct {
 	Generation route.Generation `json:"generation"`
-	Senders    []senderRow         `json:"senders"`
+	Senders    []senderRow      `json:"senders"`
 }
 
 // senderRow is one of them.

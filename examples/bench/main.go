@@ -60,6 +60,8 @@ func main() {
 		err = senders(os.Stdout)
 	case "polling":
 		err = polling(os.Stdout)
+	case "senders-with": // a coding
+		err = sendersWith(os.Stdout, flag.Arg(1))
 	case "herd": // of senders
 		err = runHerd(os.Stdin, os.Stdout, flag.Arg(1), flag.Arg(2))
 	case "serve", "serve-bare": // for polling
