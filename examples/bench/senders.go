@@ -189,7 +189,7 @@ func runHerd(in io.Reader, out io.Writer, address, coding string) error {
 
 // poll asks on one connection, again and again, until it is closed.
 func poll(conn net.Conn, coding string, had chan<- int64) {
-	r := bufio.NewReaderSize(conn, 4096)
+	r := bufio.NewReaderSize(conn, 16<<10) // the whole table at once
 	etag := ""
 	for {
 		held := ""
@@ -208,7 +208,7 @@ func poll(conn net.Conn, coding string, had chan<- int64) {
 		}
 		if etag != "" && now != etag {
 			had <- time.Now().UnixNano()
-			time.Sleep(80*time.Millisecond + rand.N(40*time.Millisecond)) // as every sender does after news
+			time.Sleep(200*time.Millisecond + rand.N(100*time.Millisecond)) // as every sender does after news
 		}
 		etag = now
 	}

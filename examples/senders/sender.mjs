@@ -196,7 +196,7 @@ export class Sender {
     let server = this.nextServer();
     for (let backoff = 100, last = ''; ; ) {
       const began = Date.now();
-      let rest = 100;
+      let rest = 250; // while others read the same news
       let word;
       try {
         if (!(await this.poll(server))) {

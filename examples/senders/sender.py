@@ -260,7 +260,7 @@ class Sender:
             began, word = time.monotonic(), None
             try:
                 if self.poll(server):
-                    rest = 0.1
+                    rest = 0.25  # while others read the same news
                 else:
                     server = self.next_server()  # this one may be cut off from the news itself
                     rest = 0 if time.monotonic() - began > self.wait / 2 else 5

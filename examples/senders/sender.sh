@@ -176,7 +176,7 @@ watch() {
     set -- $turn
     began=$(date +%s)
     if poll "${1%/}"; then
-      next=100 pause=100
+      next=250 pause=100 # while others read the same news
       if [ -z "$news" ]; then # this one may be cut off from the news itself
         shift
         next=5000
