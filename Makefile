@@ -21,7 +21,7 @@ lint:
 fuzz: ## every fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME)
 
-integration: ## against real servers: apt-get install kannel kannel-extras libnet-smpp-perl prometheus prometheus-alertmanager openssl; node with npm
+integration: ## against real servers: apt-get install kannel kannel-extras libnet-smpp-perl prometheus prometheus-alertmanager openssl jq curl; python3; node with npm
 	$(GO) test -tags integration -count=1 -timeout 15m ./...
 
 bench: ## prints what it saw; asserts nothing

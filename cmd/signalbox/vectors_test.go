@@ -23,7 +23,7 @@ import (
 
 const vectorsFile = root + "/controller/sender/testdata/vectors.json"
 
-// vectors are what every client of the table has to do alike, in every language. controller/sender/README.md describes
+// vectors are what every client of the table has to do alike, in every language. examples/senders/README.md describes
 // the file.
 type vectors struct {
 	Tables    map[string]*route.Table  `json:"tables"`

@@ -71,17 +71,17 @@ func (c *Client) Report(e Event) error {
 func (e *Event) check() error {
 	switch {
 	case e.ID == "" || len(e.ID) > 256:
-		return fmt.Errorf("ID: want 1 to 256 bytes, got %d", len(e.ID))
+		return fmt.Errorf("id: want 1 to 256 bytes, got %d", len(e.ID))
 	case e.Route == "":
-		return errors.New("Route: want the route that the message went by, got none")
+		return errors.New("route: want the route that the message went by, got none")
 	case len(e.Code) > 32:
-		return fmt.Errorf("Code: want at most 32 bytes, got %d", len(e.Code))
+		return fmt.Errorf("code: want at most 32 bytes, got %d", len(e.Code))
 	case e.Type == "submit":
 		return e.checkSubmit()
 	case e.Type == "receipt" && !oneOf(e.Status, "delivered", "failed", "expired", "rejected", "accepted", "enroute", "unknown"):
-		return fmt.Errorf("Status: want delivered, failed, expired, rejected, accepted, enroute or unknown, got %.40q", e.Status)
+		return fmt.Errorf("status: want delivered, failed, expired, rejected, accepted, enroute or unknown, got %.40q", e.Status)
 	case !oneOf(e.Type, "receipt", "conversion"):
-		return fmt.Errorf("Type: want submit, receipt or conversion, got %.40q", e.Type)
+		return fmt.Errorf("type: want submit, receipt or conversion, got %.40q", e.Type)
 	case (e.Class != "") != (e.Network != "") || (e.Class != "") != !e.SubmitTime.IsZero():
 		return errors.New("want Class, Network and SubmitTime together, or none of them")
 	}
@@ -93,7 +93,7 @@ func (e *Event) checkSubmit() error {
 	case e.Class == "" || e.Network == "":
 		return errors.New("want Class and Network of a submit")
 	case !oneOf(e.Result, "accepted", "refused", "timeout"):
-		return fmt.Errorf("Result: want accepted, refused or timeout, got %.40q", e.Result)
+		return fmt.Errorf("result: want accepted, refused or timeout, got %.40q", e.Result)
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	maxTable  = 64 << 20         // bytes of a table
-	slack     = 10 * time.Second // that an answer may take beside the wait
-	afterNews = 100 * time.Millisecond
+	maxTable  = 64 << 20               // bytes of a table
+	slack     = 10 * time.Second       // that an answer may take beside the wait
+	afterNews = 250 * time.Millisecond // while thousands of others read the same news
 )
 
 func newHTTP(config *tls.Config) *http.Client {

@@ -258,13 +258,13 @@ func TestBadEvents(t *testing.T) {
 		return e
 	}
 	for want, e := range map[string]Event{
-		"ID: want 1 to 256 bytes, got 0":                                                            change(func(e *Event) { e.ID = "" }),
-		"Route: want the route that the message went by, got none":                                  change(func(e *Event) { e.Route = "" }),
-		"Type: want submit, receipt or conversion, got \"sent\"":                                    change(func(e *Event) { e.Type = "sent" }),
+		"id: want 1 to 256 bytes, got 0":                                                            change(func(e *Event) { e.ID = "" }),
+		"route: want the route that the message went by, got none":                                  change(func(e *Event) { e.Route = "" }),
+		"type: want submit, receipt or conversion, got \"sent\"":                                    change(func(e *Event) { e.Type = "sent" }),
 		"want Class and Network of a submit":                                                        change(func(e *Event) { e.Network = "" }),
-		"Result: want accepted, refused or timeout, got \"ok\"":                                     change(func(e *Event) { e.Result = "ok" }),
-		"Status: want delivered, failed, expired, rejected, accepted, enroute or unknown, got \"\"": {Type: "receipt", ID: "m", Route: "a"},
-		"Code: want at most 32 bytes, got 33":                                                       change(func(e *Event) { e.Code = strings.Repeat("x", 33) }),
+		"result: want accepted, refused or timeout, got \"ok\"":                                     change(func(e *Event) { e.Result = "ok" }),
+		"status: want delivered, failed, expired, rejected, accepted, enroute or unknown, got \"\"": {Type: "receipt", ID: "m", Route: "a"},
+		"code: want at most 32 bytes, got 33":                                                       change(func(e *Event) { e.Code = strings.Repeat("x", 33) }),
 		"want Class, Network and SubmitTime together, or none of them":                              {Type: "conversion", ID: "m", Route: "a", Class: "otp"},
 	} {
 		if err := c.Report(e); err == nil || err.Error() != "report: "+want {

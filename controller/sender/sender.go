@@ -120,17 +120,17 @@ func New(o Options) (*Client, error) {
 func (o *Options) complete() error {
 	switch {
 	case !nameForm.MatchString(o.Name):
-		return fmt.Errorf("Name: want letters, digits and . _ : @ - only, at most 128, got %q", o.Name)
+		return fmt.Errorf("name: want letters, digits and . _ : @ - only, at most 128, got %q", o.Name)
 	case o.Token != "" && o.TokenFile != "":
 		return errors.New("want Token or TokenFile, got both")
 	case o.Wait != 0 && (o.Wait < time.Second || o.Wait > time.Minute):
-		return fmt.Errorf("Wait: want 1s to 1m, got %s", o.Wait)
+		return fmt.Errorf("wait: want 1s to 1m, got %s", o.Wait)
 	case o.Interval < 0 || o.MaxBackoff < 0 || o.SpoolBytes < 0:
-		return errors.New("Interval, MaxBackoff and SpoolBytes: want 0 or more")
+		return errors.New("want Interval, MaxBackoff and SpoolBytes of 0 or more")
 	}
 	for i, k := range o.Keys {
 		if len(k) != ed25519.PublicKeySize {
-			return fmt.Errorf("Keys[%d]: want %d bytes, got %d", i, ed25519.PublicKeySize, len(k))
+			return fmt.Errorf("keys[%d]: want %d bytes, got %d", i, ed25519.PublicKeySize, len(k))
 		}
 	}
 	def := func(d *time.Duration, to time.Duration) {

@@ -12,13 +12,13 @@ type servers []*url.URL
 
 func parseServers(texts []string) (servers, error) {
 	if len(texts) == 0 {
-		return nil, errors.New("Servers: want a URL such as http://127.0.0.1:9465, got none")
+		return nil, errors.New("servers: want a URL such as http://127.0.0.1:9465, got none")
 	}
 	var all servers
 	for i, text := range texts {
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return nil, fmt.Errorf("Servers[%d]: want a URL such as http://127.0.0.1:9465, got another text", i)
+			return nil, fmt.Errorf("servers[%d]: want a URL such as http://127.0.0.1:9465, got another text", i)
 		}
 		all = append(all, u)
 	}

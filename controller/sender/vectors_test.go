@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// published are the vectors as the file has them; README.md describes it.
+// published are the vectors as the file has them; examples/senders/README.md describes it.
 type published struct {
 	Tables map[string]json.RawMessage `json:"tables"`
 	Picks  []struct {
@@ -181,13 +181,13 @@ func newClient(t *testing.T, o Options) *Client {
 func TestBadOptions(t *testing.T) {
 	server := []string{"http://127.0.0.1:9465"}
 	for want, o := range map[string]Options{
-		`new sender: Name: want letters, digits and . _ : @ - only, at most 128, got "a b"`:  {Name: "a b", Servers: server},
-		`new sender: Servers: want a URL such as http://127.0.0.1:9465, got none`:            {Name: "a"},
-		`new sender: Servers[1]: want a URL such as http://127.0.0.1:9465, got another text`: {Name: "a", Servers: append(server, "localhost:9465")},
+		`new sender: name: want letters, digits and . _ : @ - only, at most 128, got "a b"`:  {Name: "a b", Servers: server},
+		`new sender: servers: want a URL such as http://127.0.0.1:9465, got none`:            {Name: "a"},
+		`new sender: servers[1]: want a URL such as http://127.0.0.1:9465, got another text`: {Name: "a", Servers: append(server, "localhost:9465")},
 		`new sender: want Token or TokenFile, got both`:                                      {Name: "a", Servers: server, Token: "x", TokenFile: "y"},
-		`new sender: Wait: want 1s to 1m, got 2m0s`:                                          {Name: "a", Servers: server, Wait: 2 * time.Minute},
-		`new sender: Interval, MaxBackoff and SpoolBytes: want 0 or more`:                    {Name: "a", Servers: server, SpoolBytes: -1},
-		`new sender: Keys[0]: want 32 bytes, got 3`:                                          {Name: "a", Servers: server, Keys: []ed25519.PublicKey{{1, 2, 3}}},
+		`new sender: wait: want 1s to 1m, got 2m0s`:                                          {Name: "a", Servers: server, Wait: 2 * time.Minute},
+		`new sender: want Interval, MaxBackoff and SpoolBytes of 0 or more`:                  {Name: "a", Servers: server, SpoolBytes: -1},
+		`new sender: keys[0]: want 32 bytes, got 3`:                                          {Name: "a", Servers: server, Keys: []ed25519.PublicKey{{1, 2, 3}}},
 	} {
 		if _, err := New(o); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"signalbox/rules/route"
-
-	"github.com/hashicorp/go-memdb"
 )
 
 // Publish makes p the table in force and wakes those who wait for it. It refuses a table that no sender could use, and
@@ -45,40 +43,39 @@ func (m *Model) publish(p *Published) error {
 // Table is the table in force; nil until the first Publish.
 func (m *Model) Table() *Published { return m.table.Load() }
 
-// watchLimit bounds the channels that one waiter watches; beyond it, a channel for everything takes their place.
-const watchLimit = 16
-
 // Wait returns the table in force as soon as its generation is another than have, and at the latest after d or when ctx
 // is done. It is nil where there is no table by then.
 func (m *Model) Wait(ctx context.Context, have route.Generation, d time.Duration) *Published {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	for {
+		// The table alone first: whoever was woken finds it without a look into the database, thousands at once.
+		if p := m.Table(); p != nil && p.Table.Generation != have {
+			return p
+		}
 		changed, p := m.watch()
 		if p != nil && p.Table.Generation != have {
 			return p
 		}
-		if changed.WatchCtx(ctx) != nil {
+		select {
+		case <-changed:
+		case <-timer.C:
+			return m.Table()
+		case <-ctx.Done():
 			return m.Table()
 		}
 	}
 }
 
-// watch returns the table in force, and what is closed when there is another. All waiters share the same channels.
-func (m *Model) watch() (memdb.WatchSet, *Published) {
-	txn := m.db.Txn(false)
-	ws := memdb.NewWatchSet()
-	all, err := txn.Get(tableTable, "id")
+// watch returns the table in force, and what is closed when there is another: the channel of its row, or of where the row
+// would be. All waiters share it.
+func (m *Model) watch() (<-chan struct{}, *Published) {
+	changed, row, err := m.db.Txn(false).FirstWatch(tableTable, "id", tableTable)
 	if err != nil {
 		panic(err) // the schema has the table and the index
 	}
-	one, row, err := txn.FirstWatch(tableTable, "id", tableTable)
-	if err != nil {
-		panic(err)
-	}
-	ws.AddWithLimit(watchLimit, one, all.WatchCh())
 	if row == nil {
-		return ws, nil
+		return changed, nil
 	}
-	return ws, row.(*tableRow).Published
+	return changed, row.(*tableRow).Published
 }

@@ -3,6 +3,8 @@
 //	go run ./examples/bench bursts   false demotions on 30 route-days of bursty healthy traffic
 //	go run ./examples/bench cold     how long a black hole takes to be found, with a learned baseline and a told one
 //	go run ./examples/bench probes   what a thousand routes take that are probed every ten seconds
+//	go run ./examples/bench senders  how fast a change reaches five thousand senders that wait for it
+//	go run ./examples/bench polling  polls a second beside nginx
 //
 // It asserts nothing. The same seed gives the same numbers.
 package main
@@ -42,7 +44,7 @@ func quickRules() []policy.File {
 
 func main() {
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] bursts|cold|probes")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: bench [flags] bursts|cold|probes|senders|polling")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -54,6 +56,16 @@ func main() {
 		err = cold(os.Stdout)
 	case "probes":
 		err = looks(os.Stdout)
+	case "senders":
+		err = senders(os.Stdout)
+	case "polling":
+		err = polling(os.Stdout)
+	case "senders-with": // a coding
+		err = sendersWith(os.Stdout, flag.Arg(1))
+	case "herd": // of senders
+		err = runHerd(os.Stdin, os.Stdout, flag.Arg(1), flag.Arg(2))
+	case "serve", "serve-bare": // for polling
+		err = serveUntilEOF(os.Stdin, os.Stdout, flag.Arg(0) == "serve-bare")
 	default:
 		flag.Usage()
 		os.Exit(2)

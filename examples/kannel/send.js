@@ -92,7 +92,7 @@ async function send(id) {
     // What begins with % is for Kannel to fill in, and must reach it unescaped once the query is decoded.
     'dlr-url': `${callback}/receipts/kannel?${back}&smsc=%i&status=%d&reply=%A&at=%T&fid=%F`,
   });
-  const line = { id, route: asked, generation: table?.generation ?? '' };
+  const line = { id, route: asked, ...(table ? { generation: table.generation } : {}) };
   try {
     const answer = await fetch(`${flags.kannel}/cgi-bin/sendsms?${query}`, { signal: AbortSignal.timeout(10_000) });
     if (answer.status === 202 && asked !== 'any' && !flags.label) {

@@ -78,7 +78,7 @@ function signed(one, body, keys) {
 // Refused is a table that is not taken.
 class Refused extends Error {
   constructor(generation, why) {
-    super(`${generation} refused: ${why}`);
+    super(why);
     Object.assign(this, { generation, why });
   }
 }
@@ -126,8 +126,8 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms * (0.8 + 0
 const complain = (...what) => process.stderr.write(what.join(' ') + '\n');
 
 export class Sender {
-  constructor({ servers, name, file = '', keys = '', tokenFile = '', spool = '', wait = 30, most = 50_000 }) {
-    Object.assign(this, { servers, name, file, tokenFile, spool, wait, most, keys: readKeys(keys), table: null, said: '', saidAt: 0, turn: [], events: [], dropped: 0 });
+  constructor({ servers, name, file = '', keys = '', tokenFile = '', spool = '', wait = 30, backoff = 30, most = 50_000 }) {
+    Object.assign(this, { servers, name, file, tokenFile, spool, wait, backoff, most, keys: readKeys(keys), table: null, said: '', saidAt: 0, turn: [], events: [], dropped: 0 });
     if (file && existsSync(file)) this.restore();
     if (spool && existsSync(spool)) this.events = readFileSync(spool, 'utf8').split('\n').slice(0, -1);
   }
@@ -196,7 +196,7 @@ export class Sender {
     let server = this.nextServer();
     for (let backoff = 100, last = ''; ; ) {
       const began = Date.now();
-      let rest = 100;
+      let rest = 250; // while others read the same news
       let word;
       try {
         if (!(await this.poll(server))) {
@@ -206,10 +206,10 @@ export class Sender {
         word = 'runs ' + this.table.generation;
         backoff = 100;
       } catch (err) {
-        word = `${err.constructor.name}: ${err.cause?.message ?? err.message}`;
+        word = err instanceof Refused ? `refused ${err.generation}: ${err.why}` : `away: ${server} ${err.cause?.message ?? err.message}`;
         server = this.nextServer();
         rest = backoff;
-        backoff = Math.min(2 * backoff, 30_000);
+        backoff = Math.min(2 * backoff, this.backoff * 1000);
       }
       if (word !== last) tell((last = word));
       await pause(rest);
@@ -228,7 +228,7 @@ export class Sender {
 
   // flush posts what waits, in batches; what is not taken stays. Whether all is taken.
   async flush() {
-    while (this.events.length > 0) {
+    for (let tries = this.servers.length; this.events.length > 0 && tries > 0; ) {
       const batch = this.events.slice(0, 1000);
       const gone = this.dropped;
       try {
@@ -236,8 +236,10 @@ export class Sender {
         for (const { why } of JSON.parse(bytes).refused) complain('event refused:', why);
       } catch (err) {
         complain('events not taken:', err.cause?.message ?? err.message);
-        break;
+        tries--;
+        continue;
       }
+      tries = this.servers.length;
       this.events.splice(0, Math.max(0, batch.length - (this.dropped - gone))); // some of them may have been dropped meanwhile
     }
     if (this.spool && (this.events.length > 0 || existsSync(this.spool))) writeWhole(this.spool, this.events.map((l) => l + '\n').join(''));
@@ -247,7 +249,7 @@ export class Sender {
   // deliver flushes every second, and less often while that fails, until it is told to stop.
   async deliver(stopped = () => false) {
     for (let wait = 1000; !stopped(); ) {
-      wait = (await this.flush()) ? 1000 : Math.min(2 * wait, 30_000);
+      wait = (await this.flush()) ? 1000 : Math.min(2 * wait, this.backoff * 1000);
       for (let slept = 0; slept < wait && !stopped(); slept += 100) await pause(100);
     }
   }
@@ -282,7 +284,7 @@ async function main([command, ...args]) {
   if (command === 'vectors' && args.length === 1) return checkVectors(args[0]);
   const s = new Sender({
     servers: (env.SIGNALBOX_SERVERS ?? 'http://127.0.0.1:9465').split(/\s+/), name: env.SIGNALBOX_NAME ?? 'gw-1', file: env.SIGNALBOX_TABLE ?? 'table.txt',
-    keys: env.SIGNALBOX_KEYS ? readFileSync(env.SIGNALBOX_KEYS, 'utf8') : '', tokenFile: env.SIGNALBOX_TOKEN_FILE, spool: env.SIGNALBOX_SPOOL, wait: Number(env.SIGNALBOX_WAIT ?? 30),
+    keys: env.SIGNALBOX_KEYS ? readFileSync(env.SIGNALBOX_KEYS, 'utf8') : '', tokenFile: env.SIGNALBOX_TOKEN_FILE, spool: env.SIGNALBOX_SPOOL, wait: Number(env.SIGNALBOX_WAIT ?? 30), backoff: Number(env.SIGNALBOX_BACKOFF ?? 30),
   });
   if (command === 'watch' && args.length === 0) await s.watch(complain);
   if (command === 'pick' && args.length === 3) {

@@ -186,8 +186,8 @@ class Direct(urllib.request.HTTPRedirectHandler):
 
 
 class Sender:
-    def __init__(self, servers, name, file="", keys="", token_file="", spool="", wait=30, most=50_000):
-        self.servers, self.name, self.file, self.token_file, self.spool_file, self.wait = servers, name, file, token_file, spool, wait
+    def __init__(self, servers, name, file="", keys="", token_file="", spool="", wait=30, backoff=30, most=50_000):
+        self.servers, self.name, self.file, self.token_file, self.spool_file, self.wait, self.backoff = servers, name, file, token_file, spool, wait, backoff
         self.keys, self.http = read_keys(keys), urllib.request.build_opener(Direct())
         self.table, self.said, self.said_at, self.turn = None, None, 0, []
         self.events, self.most, self.dropped, self.lock, self.flushing = collections.deque(), most, 0, threading.Lock(), threading.Lock()
@@ -260,14 +260,15 @@ class Sender:
             began, word = time.monotonic(), None
             try:
                 if self.poll(server):
-                    rest = 0.1
+                    rest = 0.25  # while others read the same news
                 else:
                     server = self.next_server()  # this one may be cut off from the news itself
                     rest = 0 if time.monotonic() - began > self.wait / 2 else 5
                 word, pause = "runs " + self.table["generation"], 0.1
             except (Refused, OSError, ValueError) as e:
-                word, server, rest = f"{type(e).__name__}: {e}", self.next_server(), pause
-                pause = min(2 * pause, 30)
+                word = f"refused {e.args[0]}: {e.args[1]}" if isinstance(e, Refused) else f"away: {server} {e}"
+                server, rest = self.next_server(), pause
+                pause = min(2 * pause, self.backoff)
             if word != last:
                 tell(word)
                 last = word
@@ -289,7 +290,8 @@ class Sender:
     def flush(self):
         """Posts what waits, in batches; what is not taken stays. Whether all is taken."""
         with self.flushing:
-            while self.events:
+            tries = len(self.servers)
+            while self.events and tries:
                 with self.lock:
                     batch = list(itertools.islice(self.events, 1000))
                 try:
@@ -298,7 +300,9 @@ class Sender:
                         print("event refused:", refused["why"], file=sys.stderr)
                 except (OSError, ValueError, KeyError) as e:
                     print("events not taken:", e, file=sys.stderr)
-                    break
+                    tries -= 1
+                    continue
+                tries = len(self.servers)
                 with self.lock:  # some of them may have been dropped meanwhile
                     sent = set(map(id, batch))
                     while self.events and id(self.events[0]) in sent:
@@ -312,7 +316,7 @@ class Sender:
         """Flushes every second, for ever, and less often while that fails."""
         pause = 1
         while True:
-            pause = 1 if self.flush() else min(2 * pause, 30)
+            pause = 1 if self.flush() else min(2 * pause, self.backoff)
             time.sleep(pause * random.uniform(0.8, 1.2))
 
 
@@ -347,7 +351,7 @@ def main(args):
         return check_vectors(args[1])
     pem = open(env("SIGNALBOX_KEYS")).read() if env("SIGNALBOX_KEYS") else ""
     s = Sender(env("SIGNALBOX_SERVERS", "http://127.0.0.1:9465").split(), env("SIGNALBOX_NAME", "gw-1"), env("SIGNALBOX_TABLE", "table.txt"), pem,
-               env("SIGNALBOX_TOKEN_FILE", ""), env("SIGNALBOX_SPOOL", ""), int(env("SIGNALBOX_WAIT", "30")))
+               env("SIGNALBOX_TOKEN_FILE", ""), env("SIGNALBOX_SPOOL", ""), int(env("SIGNALBOX_WAIT", "30")), float(env("SIGNALBOX_BACKOFF", "30")))
     if args == ["watch"]:
         s.watch(lambda line: print(line, file=sys.stderr, flush=True))
     elif args == ["report"]:

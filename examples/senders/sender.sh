@@ -7,7 +7,7 @@
 #   sender.sh vectors FILE              checks this file against the published vectors
 set -u
 servers=${SIGNALBOX_SERVERS:-http://127.0.0.1:9465} name=${SIGNALBOX_NAME:-gw-1} table=${SIGNALBOX_TABLE:-table.txt}
-keys=${SIGNALBOX_KEYS:-} token=${SIGNALBOX_TOKEN_FILE:-} spool=${SIGNALBOX_SPOOL:-events.spool} wait=${SIGNALBOX_WAIT:-30} most=50000
+keys=${SIGNALBOX_KEYS:-} token=${SIGNALBOX_TOKEN_FILE:-} spool=${SIGNALBOX_SPOOL:-events.spool} wait=${SIGNALBOX_WAIT:-30} backoff=${SIGNALBOX_BACKOFF:-30} most=50000
 umask 077
 tmp=$(mktemp -d) || exit 2
 trap 'rm -rf "$tmp"' EXIT
@@ -176,7 +176,7 @@ watch() {
     set -- $turn
     began=$(date +%s)
     if poll "${1%/}"; then
-      next=100 pause=100
+      next=250 pause=100 # while others read the same news
       if [ -z "$news" ]; then # this one may be cut off from the news itself
         shift
         next=5000
@@ -184,7 +184,7 @@ watch() {
       fi
     else
       shift
-      next=$pause pause=$((pause * 2 > 30000 ? 30000 : pause * 2))
+      next=$pause pause=$((pause * 2 > backoff * 1000 ? backoff * 1000 : pause * 2))
     fi
     turn=$*
     [ "$word" = "$last" ] || say "$word"

@@ -40,6 +40,7 @@ func now() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 
 // site is a real signalbox that signs its tables.
 type site struct {
+	t       *testing.T // of the test that the site is for; signalbox ends with it
 	dir     string
 	url     string
 	dead    string // the URL of a server that is not there
@@ -58,12 +59,12 @@ routes:
 classes:
   otp: {mode: act, retry_after: RETRY}
 lanes:
-  - {class: otp, network: GB, share: {acme-uk: 60%, bolt-uk: 40%}}
+  - {class: otp, network: GB, share: {acme-uk: 60, bolt-uk: 40}}
 `
 
 func startSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), url: "http://" + freeAddress(t), dead: "http://" + freeAddress(t)}
+	s := &site{t: t, dir: t.TempDir(), url: "http://" + freeAddress(t), dead: "http://" + freeAddress(t)}
 	s.policy, s.public = filepath.Join(s.dir, "policy.yml"), filepath.Join(s.dir, "table.pub")
 	private := filepath.Join(s.dir, "table.key")
 	// As run --help says.
@@ -122,9 +123,14 @@ func (s *site) change(t *testing.T) {
 // startBox starts signalbox, on the same data as ever.
 func (s *site) startBox(t *testing.T) {
 	t.Helper()
-	s.box = start(t, exec.Command(filepath.Join(s.dir, "signalbox"), "run", "--policy", s.policy, "--data", filepath.Join(s.dir, "data"),
+	s.box = start(s.t, exec.Command(filepath.Join(s.dir, "signalbox"), "run", "--policy", s.policy, "--data", filepath.Join(s.dir, "data"),
 		"--web.listen-address", strings.TrimPrefix(s.url, "http://"), "--web.signing-key-file", filepath.Join(s.dir, "table.key")))
 	await(t, "signalbox serves a table", func() bool {
+		select {
+		case <-s.box.ended:
+			t.Fatal("signalbox has ended")
+		default:
+		}
 		resp, err := http.Get(s.url + "/routes")
 		if err != nil {
 			return false

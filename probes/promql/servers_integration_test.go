@@ -195,7 +195,8 @@ func TestCollectorAgainstRealServers(t *testing.T) {
 
 // The shipped rules are what their tests say, by Debian's promtool.
 func TestShippedRulesByPromtool(t *testing.T) {
-	for _, args := range [][]string{{"check", "rules", "signalbox-routes.yml"}, {"test", "rules", "signalbox-routes.test.yml"}} {
+	for _, args := range [][]string{{"check", "rules", "signalbox-routes.yml"}, {"test", "rules", "signalbox-routes.test.yml"},
+		{"check", "rules", "signalbox-senders.yml"}, {"test", "rules", "signalbox-senders.test.yml"}} {
 		c := exec.Command("promtool", args...)
 		c.Dir = "../../dashboards/rules"
 		if out, err := c.CombinedOutput(); err != nil {
