@@ -235,7 +235,7 @@ func (c *Controller) observe(batch []route.Observation, now time.Time) {
 	now = now.Round(0).UTC() // what counts is what a recording says, which has no monotonic clock
 	c.recordTaken(batch, now)
 	for i := range batch {
-		c.engine.Book.Observe(&batch[i], now)
+		c.engine.Observe(&batch[i], now)
 	}
 	c.waiting.Add(-int64(len(batch)))
 	clear(batch)
