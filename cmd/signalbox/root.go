@@ -73,7 +73,7 @@ every one that was not made says what held it.`,
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(stderr), newReplay(), newTest(), newPlan(), newCheck(), newSchema(), newVersion())
-	root.AddCommand(newRoutes(), newExplain(), newHistory(), newDemo())
+	root.AddCommand(newRoutes(), newExplain(), newHistory(), newMessage(), newPrices(), newDemo())
 	root.AddCommand(newOverrides(), newPin(), newUnpin(), newDrain(), newUndrain(), newFreeze(), newUnfreeze())
 	root.AddCommand(newProposals(), newApprove(), newReject())
 	return root

@@ -65,6 +65,7 @@ that is full or slow stops the recording, which is counted and said, and nothing
 	f.BoolVar(&o.allowOpen, "web.allow-open", false, "listen beyond loopback although nothing authenticates")
 	addMode(c, &o.mode)
 	addRecording(c, &o.recording)
+	addMessages(c, &o.messages)
 	addProbes(c, &o.probes)
 	addChoice(c, &role, "role", "all, or probe: look at routes from another place and report to a controller", roleAll, roleAll, roleProbe)
 	f.StringVar(&far.controller, "controller", defaultServer, "with --role probe: the URL of the controller")

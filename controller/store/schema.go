@@ -17,6 +17,7 @@ var (
 	bucketBaselines = []byte("baselines") // route, class, network → opaque JSON
 	bucketDecisions = []byte("decisions") // epoch, number, ordinal → route.Decision
 	bucketTimes     = []byte("times")     // time, then the key in decisions → route, class, network; not sealed
+	bucketLedger    = []byte("ledger")    // key of a page → opaque JSON; absent in files of versions that had none
 
 	keySchema = []byte("schema")
 	keyWorld  = []byte("world")
