@@ -211,7 +211,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) options() Options {
 	mount := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "mounted "+r.URL.Path) })
 	return Options{
-		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed,
+		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed, Prices: w.fakes, Messages: w.fakes,
 		Events: mount, Receipts: mount, Inbound: mount, Metrics: mount,
 		Registerer: w.registry, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}

@@ -74,7 +74,7 @@ type keys struct {
 	numbers map[route.Key]uint32
 	uses    []use
 	free    []uint32
-	last    uint32 // the one taken last
+	recent  [256]uint32 // the one taken last of those that dispersal puts together
 }
 
 type use struct {
@@ -83,15 +83,24 @@ type use struct {
 }
 
 func (k *keys) take(key route.Key) uint32 {
-	if int(k.last) >= len(k.uses) || k.uses[k.last].key != key || k.uses[k.last].count == 0 {
+	at := &k.recent[dispersal(string(key.Route))*31+dispersal(string(key.Network))*7+dispersal(string(key.Class))]
+	if int(*at) >= len(k.uses) || k.uses[*at].key != key || k.uses[*at].count == 0 {
 		n, ok := k.numbers[key]
 		if !ok {
 			n = k.number(key)
 		}
-		k.last = n
+		*at = n
 	}
-	k.uses[k.last].count++
-	return k.last
+	k.uses[*at].count++
+	return *at
+}
+
+// dispersal is a number that names which are used together seldom share; it costs less than a hash.
+func dispersal(name string) (sum uint8) {
+	for i := max(0, len(name)-3); i < len(name); i++ {
+		sum = sum*11 + name[i]
+	}
+	return sum + uint8(len(name))
 }
 
 func (k *keys) number(key route.Key) uint32 {

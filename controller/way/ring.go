@@ -43,49 +43,56 @@ func (r *ring) age(place uint32) uint32 {
 }
 
 // index finds the newest record of a hash: open addressing with linear probing, at a load of two thirds at the most. A
-// slot is the record's place + 1, or 0.
-type index struct{ slots []uint32 }
+// slot has 32 bits of the hash, of which the home position is a part, above the record's place + 1, or is 0: so that
+// probing and moving hardly ever touch the records.
+type index struct{ slots []uint64 }
 
 func newIndex(records int) index {
 	n := 64
 	for 2*n < 3*records {
 		n *= 2
 	}
-	return index{make([]uint32, n)}
+	return index{make([]uint64, n)}
 }
+
+// slotOf mixes the high bits in, as the sample keeps only low hashes.
+func slotOf(hash uint64, place uint32) uint64 { return (hash^hash>>32)<<32 | uint64(place+1) }
 
 func (x *index) mask() uint64 { return uint64(len(x.slots) - 1) }
 
-// home is where the search for a hash begins. Its high bits are mixed in, as the sample keeps only low hashes.
-func (x *index) home(hash uint64) uint64 { return (hash ^ hash>>32) & x.mask() }
+func (x *index) home(slot uint64) uint64 { return slot >> 32 & x.mask() }
 
 func (x *index) find(hash uint64, r *ring) (place uint32, ok bool) {
-	for i := x.home(hash); x.slots[i] != 0; i = (i + 1) & x.mask() {
-		if p := x.slots[i] - 1; r.at(p).hash == hash {
-			return p, true
+	want := slotOf(hash, 0)
+	for i := x.home(want); x.slots[i] != 0; i = (i + 1) & x.mask() {
+		if s := x.slots[i]; s>>32 == want>>32 && r.at(uint32(s)-1).hash == hash {
+			return uint32(s) - 1, true
 		}
 	}
 	return 0, false
 }
 
 func (x *index) insert(hash uint64, place uint32) {
-	i := x.home(hash)
+	slot := slotOf(hash, place)
+	i := x.home(slot)
 	for x.slots[i] != 0 {
 		i = (i + 1) & x.mask()
 	}
-	x.slots[i] = place + 1
+	x.slots[i] = slot
 }
 
-// remove takes out what is there, and moves those after it back to where a search will find them.
-func (x *index) remove(hash uint64, place uint32, r *ring) {
-	hole := x.home(hash)
-	for x.slots[hole] != place+1 {
-		hole = (hole + 1) & x.mask()
+// remove takes out a place where it is there, and moves those after it back to where a search will find them.
+func (x *index) remove(hash uint64, place uint32) {
+	slot := slotOf(hash, place)
+	hole := x.home(slot)
+	for ; x.slots[hole] != slot; hole = (hole + 1) & x.mask() {
+		if x.slots[hole] == 0 {
+			return
+		}
 	}
 	for i := (hole + 1) & x.mask(); x.slots[i] != 0; i = (i + 1) & x.mask() {
-		home := x.home(r.at(x.slots[i] - 1).hash)
 		// A slot may fill the hole unless its home lies after the hole, up to where it stands.
-		if (i-home)&x.mask() >= (i-hole)&x.mask() {
+		if (i-x.home(x.slots[i]))&x.mask() >= (i-hole)&x.mask() {
 			x.slots[hole] = x.slots[i]
 			hole = i
 		}

@@ -101,9 +101,7 @@ func (w *Way) expire(now time.Time) {
 
 func (w *Way) drop() {
 	r, at := w.ring.oldest(), w.ring.first
-	if found, ok := w.index.find(r.hash, &w.ring); ok && found == at {
-		w.index.remove(r.hash, at, &w.ring)
-	}
+	w.index.remove(r.hash, at) // it is not there where its message was submitted again
 	w.keys.release(r.key)
 	w.ring.pop()
 	w.dropped++
@@ -164,7 +162,7 @@ func (w *Way) push(o *route.Observation, submitted, now time.Time) *record {
 	at, again := w.index.find(o.Hash, &w.ring)
 	if again {
 		earlier = at + 1
-		w.index.remove(o.Hash, at, &w.ring)
+		w.index.remove(o.Hash, at)
 	}
 	at = w.ring.push(record{hash: o.Hash, submitted: submitted.UnixNano(), born: uint32(now.Unix()), key: w.keys.take(o.Key()), earlier: earlier})
 	w.index.insert(o.Hash, at)
