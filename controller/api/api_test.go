@@ -124,6 +124,21 @@ type fakes struct {
 	plan      error
 	operators *fakeOperators
 	feed      *fakeFeed
+	prices    PriceQuery
+	stopping  error
+	attempts  []Attempt
+	missing   error
+	by        route.ID
+}
+
+func (f *fakes) Prices(_ context.Context, q PriceQuery) (any, error) {
+	f.prices = q
+	return map[string]string{"since": "2026-11-25"}, f.stopping
+}
+
+func (f *fakes) Find(_ string, by route.ID) ([]Attempt, any, error) {
+	f.by = by
+	return f.attempts, map[string]int{"kept": 3}, f.missing
 }
 
 func (f *fakes) Watches() []route.Watch { return f.watches }

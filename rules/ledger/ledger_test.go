@@ -101,7 +101,6 @@ func asJSON(t testing.TB, v any) string {
 //
 //	minutes 2 to 6: 3 × (0.0330 − 0.0312) + 2 × (0.0330 − 0.0290) on 234-10 + 1 × 0 that still went by acme = 0.0134
 //	minutes 6 to 8: 4 messages by bolt: 4 × 0.0018 = 0.0072, 1 by acme: 0
-//	spent: 10 × 0.0312 + 2 × 0.0290 nothing more before + 9 × 0.0330 …
 func TestAnIncidentIsAccountedExactly(t *testing.T) {
 	l := newLedger(t, site)
 	send(l, 10, 1, "acme", "otp", "234-15", route.Accepted)
