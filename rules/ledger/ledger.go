@@ -108,6 +108,7 @@ func New() *Ledger {
 func (l *Ledger) Use(p *policy.Policy, rest *route.Table) {
 	l.forget()
 	l.policy, l.lanes, l.rest = p, p.LaneKeys(), rowsOf(rest)
+	l.beginTotals()
 }
 
 // Table is the table that Turn was given last.
