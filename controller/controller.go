@@ -16,6 +16,7 @@ import (
 	"signalbox/controller/state"
 	"signalbox/controller/store"
 	"signalbox/rules/decide"
+	"signalbox/rules/ledger"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 	"signalbox/rules/scenario"
@@ -49,6 +50,7 @@ type Options struct {
 	Retention time.Duration                  // of the journal; default 35 days
 	Signal    signal.Options                 // bounds of what is remembered
 	Decided   func([]route.Decision)         // told of decisions once they are durable; must not block
+	Published func(*route.Table)             // told of tables once senders can see them, the first one included; must not block
 	// Announce writes what receivers are to be told of decisions, which becomes durable with them; it must not block, nor
 	// change anything: what cannot be made durable was not decided. Nil: nobody is told.
 	Announce   func([]route.Decision) []store.Letter
@@ -69,6 +71,7 @@ type Controller struct {
 	waiting atomic.Int64 // observations in queue
 	reloads chan reload
 	orders  chan ordering
+	reports chan reporting
 	view    atomic.Pointer[View]
 	routes  atomic.Pointer[map[route.ID]bool]
 	failed  atomic.Pointer[time.Time] // since when commits fail; nil while they do not
@@ -98,6 +101,9 @@ type View struct {
 	Signals []route.Signals // of the routes that there was something to judge of, in lanes and on networks of them
 	Wide    []route.Signals // of routes over all lanes, where a rule judges by them
 	Stats   signal.Stats    // of the observations that could not be used
+
+	spent   []ledger.Total              // since the process began
+	changed map[route.Lane]ledger.Purse // what changes made of today's messages
 }
 
 // seen are the signals of the round, as decisions between two rounds see them.
@@ -123,7 +129,7 @@ func New(o Options) (*Controller, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	c := &Controller{o: o, log: o.Logger, queue: make(chan []route.Observation, 4096), reloads: make(chan reload), orders: make(chan ordering), baselines: map[route.Key][]byte{}}
+	c := &Controller{o: o, log: o.Logger, queue: make(chan []route.Observation, 4096), reloads: make(chan reload), orders: make(chan ordering), reports: make(chan reporting), baselines: map[route.Key][]byte{}}
 	c.passed = func(since, now time.Time) time.Duration { return now.Sub(since) }
 	c.metrics = newMetrics(o.Registerer, c)
 	p, err := o.Load()
@@ -143,6 +149,9 @@ func (c *Controller) restore(p *policy.Policy) error {
 		return err
 	}
 	c.engine = scenario.Engine{Book: signal.New(c.o.Signal), World: saved.World, Table: saved.Table, Mode: c.o.Mode}
+	if c.engine.Ledger, err = ledger.Restore(saved.Ledger); err != nil {
+		return err
+	}
 	c.engine.Use(p)
 	stored := make([]signal.Stored, len(saved.Baselines))
 	for i, b := range saved.Baselines {
@@ -188,6 +197,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		case r := <-c.orders:
 			done, err := c.order(r.order, time.Now())
 			r.done <- answer{done, err}
+		case r := <-c.reports:
+			r.done <- c.engine.Ledger.Report(r.query, time.Now())
 		case <-timer.C:
 			c.drain()
 			c.round(time.Now())
@@ -239,7 +250,7 @@ func (c *Controller) observe(batch []route.Observation, now time.Time) {
 	now = now.Round(0).UTC() // what counts is what a recording says, which has no monotonic clock
 	c.recordTaken(batch, now)
 	for i := range batch {
-		c.engine.Book.Observe(&batch[i], now)
+		c.engine.Observe(&batch[i], now)
 	}
 	c.waiting.Add(-int64(len(batch)))
 	clear(batch)

@@ -62,16 +62,17 @@ func (m *metrics) reloaded(ok bool, now time.Time) {
 
 // viewCollector tells of the last round when it is asked.
 type viewCollector struct {
-	c       *Controller
-	all     []*prometheus.Desc
-	gen     *prometheus.Desc
-	info    *prometheus.Desc
-	waiting *prometheus.Desc
-	share   *prometheus.Desc
-	phase   *prometheus.Desc
-	keys    *prometheus.Desc
-	unused  *prometheus.Desc
-	perLane []laneGauge
+	c                        *Controller
+	all                      []*prometheus.Desc
+	gen                      *prometheus.Desc
+	info                     *prometheus.Desc
+	waiting                  *prometheus.Desc
+	share                    *prometheus.Desc
+	phase                    *prometheus.Desc
+	keys                     *prometheus.Desc
+	unused                   *prometheus.Desc
+	spend, unpriced, changed *prometheus.Desc
+	perLane                  []laneGauge
 }
 
 // laneGauge is one number of a route in a lane; ok is false where it is not known.
@@ -97,6 +98,9 @@ func newViewCollector(c *Controller) *viewCollector {
 	v.phase = desc("signalbox_route_phase", "1 for the phase that the route is in, 0 for the others.", "class", "network", "route", "phase")
 	v.keys = desc("signalbox_keys", "Routes, classes and networks that cohorts are kept of.")
 	v.unused = desc("signalbox_observations_unused_total", "Observations that were taken and could not be judged, by why: a class or network of no lane, too many keys, a submit too late, a cohort too old, an open message forgotten.", "why")
+	v.spend = desc("signalbox_spend_total", "List price of the messages that routes accepted, in units of the currency, since the process began. A float by nature: /api/v1/prices has the exact amounts.", "class", "network", "route", "currency")
+	v.unpriced = desc("signalbox_messages_unpriced_total", "Messages that routes without a price accepted, since the process began.", "class", "network", "route")
+	v.changed = desc("signalbox_changes_cost", "What the messages of this UTC day that were submitted under changes cost more than they would have cost while all is well, in units of the currency; negative where money was saved.", "class", "network", "currency")
 	lane("signalbox_route_submits_per_second", "Submits a second over the last minute.", func(s *route.Signals) (float64, bool) { return s.Rate, s.Submit.Known })
 	lane("signalbox_route_signal_known", "Whether delivery can be judged.", func(s *route.Signals) (float64, bool) { return boolean(s.Delivery.Known), true })
 	lane("signalbox_route_delivery_ratio", "Estimated share of messages that will end delivered, 0 to 1.", func(s *route.Signals) (float64, bool) { return s.Delivery.Ratio, s.Delivery.Known })
@@ -146,12 +150,31 @@ func (v *viewCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	v.collectStats(ch, &view.Stats)
+	v.collectMoney(ch, view)
 	for i := range view.Signals {
 		s := &view.Signals[i]
 		for _, g := range v.perLane {
 			if value, ok := g.read(s); ok {
 				gauge(g.desc, value, string(s.Lane.Class), string(s.Lane.Network), string(s.Route))
 			}
+		}
+	}
+}
+
+// collectMoney tells what messages cost.
+func (v *viewCollector) collectMoney(ch chan<- prometheus.Metric, view *View) {
+	for i := range view.spent {
+		t := &view.spent[i]
+		lane := []string{string(t.Lane.Class), string(t.Lane.Network), string(t.Route)}
+		if t.Currency == "" {
+			ch <- prometheus.MustNewConstMetric(v.unpriced, prometheus.CounterValue, float64(t.Messages), lane...)
+			continue
+		}
+		ch <- prometheus.MustNewConstMetric(v.spend, prometheus.CounterValue, t.Spent[t.Currency].InexactFloat64(), append(lane, t.Currency)...)
+	}
+	for lane, purse := range view.changed {
+		for currency, amount := range purse {
+			ch <- prometheus.MustNewConstMetric(v.changed, prometheus.GaugeValue, amount.InexactFloat64(), string(lane.Class), string(lane.Network), currency)
 		}
 	}
 }

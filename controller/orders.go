@@ -73,6 +73,7 @@ func (c *Controller) order(o route.Order, now time.Time) (Ordered, error) {
 		c.metrics.ordered("refused")
 		return Ordered{}, err
 	}
+	out = c.engine.Priced(out)
 	done := ordered(&before, o, out, at)
 	if !c.commit(out, now) {
 		c.metrics.ordered("not_stored")

@@ -69,7 +69,7 @@ func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 // commit makes an outcome durable. Where that fails nothing has happened: senders keep what they see, and the next round
 // decides again from the state before.
 func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
-	save := now.Sub(c.savedAt) >= baselinesEvery && len(c.baselines) > 0
+	save := now.Sub(c.savedAt) >= baselinesEvery && (len(c.baselines) > 0 || c.engine.Ledger.Dirty())
 	if !o.Changed && !save && !c.owing {
 		c.engine.Keep(o)
 		return true
@@ -81,11 +81,15 @@ func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
 	if c.o.Announce != nil && len(o.Decisions) > 0 {
 		change.Letters = c.o.Announce(o.Decisions)
 	}
+	change.Ledger = c.pages(save || len(o.Decisions) > 0)
 	err := c.o.Store.Commit(change)
 	c.noteCommit(err)
 	if err != nil {
 		c.resume(err)
 		return false
+	}
+	if change.Ledger != nil {
+		c.engine.Ledger.Saved()
 	}
 	if save {
 		c.savedAt = now
@@ -146,7 +150,10 @@ func (c *Controller) publish(t *route.Table) error {
 	if err != nil {
 		return err
 	}
-	return c.o.Model.Publish(p)
+	if err = c.o.Model.Publish(p); err == nil && c.o.Published != nil {
+		c.o.Published(t)
+	}
+	return err
 }
 
 func (c *Controller) tell(decisions []route.Decision) {
@@ -190,7 +197,9 @@ func moved(d *route.Decision) string {
 
 // show lets viewers see what the round saw.
 func (c *Controller) show(o decide.Outcome) {
-	c.view.Store(&View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals, Wide: o.Wide, Stats: c.engine.Book.Stats()})
+	v := &View{Policy: c.engine.Policy, World: o.World, Signals: o.Signals, Wide: o.Wide, Stats: c.engine.Book.Stats()}
+	v.spent, v.changed = c.engine.Ledger.Totals(o.World.At)
+	c.view.Store(v)
 	if err := c.o.Model.PutLanes(rows(c, o)); err != nil {
 		c.log.Error("lanes not shown", "err", err)
 	}
@@ -286,10 +295,11 @@ func (c *Controller) pendingBaselines() []store.Baseline {
 	return out
 }
 
-// saveBaselines makes what was learned durable at the end of a run.
+// saveBaselines makes what was learned and counted durable at the end of a run.
 func (c *Controller) saveBaselines(now time.Time, force bool) {
 	c.collectBaselines()
-	if len(c.baselines) == 0 || !force {
+	c.engine.Ledger.Settle()
+	if len(c.baselines) == 0 && !c.engine.Ledger.Dirty() || !force {
 		return
 	}
 	c.savedAt = time.Time{}

@@ -242,6 +242,8 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return wrong(tryAgain(resp), fmt.Errorf("%w: %s is not warm: it has published no table since it started", errAway, c.name()))
 	case p.Type == problemNoLane:
 		return no(showsLanes, p.told())
+	case p.Type == problemNoMessage:
+		return no("", p.told())
 	case p.Type == problemNotFound && slices.Contains(p.See, "/routes"): // not even the path is there
 		return wrong("is it of another version?", fmt.Errorf("%s cannot tell: %w", c.name(), p.told()))
 	case p.Type == problemNotFound && slices.Contains(p.See, "/api/v1/decisions"):
@@ -274,6 +276,7 @@ const showsLanes = "signalbox routes shows all lanes and their routes"
 const (
 	problemNotWarm   = "urn:signalbox:problem:not-warm"
 	problemNoLane    = "urn:signalbox:problem:no-lane"
+	problemNoMessage = "urn:signalbox:problem:no-message"
 	problemNotFound  = "urn:signalbox:problem:not-found"
 	problemRejected  = "urn:signalbox:problem:policy-rejected"
 	problemForbidden = "urn:signalbox:problem:forbidden"

@@ -25,6 +25,7 @@ import (
 	"signalbox/controller/repo"
 	"signalbox/controller/state"
 	"signalbox/controller/store"
+	"signalbox/controller/way"
 	"signalbox/probes/ingest"
 	"signalbox/probes/receipts"
 	"signalbox/rules/policy"
@@ -42,6 +43,7 @@ type daemonOptions struct {
 	mode       route.Mode
 	epoch      uint64 // of tables, where it is greater than the stored one
 	recording  recordingOptions
+	messages   messagesOptions
 	signingKey string // file of the keys that sign tables; "" signs none
 	probes     string // file of the settings of probes; "" looks at nothing
 	alerts     string // file of the settings of alerts; "" tells nobody
@@ -58,6 +60,7 @@ type daemon struct {
 	git      *repo.Repo // nil: the policy is in a folder
 	control  *controller.Controller
 	recorder *recording.Recorder // nil: nothing is recorded
+	way      *way.Way
 	eyes     *eyes
 	alerts   *alert.Alerts // nil: nobody is told
 	doors    *doors
@@ -99,6 +102,9 @@ func (d *daemon) open() (err error) {
 	if d.recorder, err = o.recording.open(o.logger, registry); err != nil {
 		return err
 	}
+	if d.way, err = o.messages.open(); err != nil {
+		return err
+	}
 	model := state.New()
 	load, err := d.openSource(registry)
 	if err != nil {
@@ -108,7 +114,7 @@ func (d *daemon) open() (err error) {
 		return err
 	}
 	controls := controller.Options{Store: d.store, Model: model, Load: load,
-		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided(model)}
+		Mode: o.mode, Epoch: o.epoch, Logger: o.logger, Registerer: registry, Decided: d.decided(model), Published: d.way.Published}
 	if d.recorder != nil {
 		controls.Recorder = d.recorder
 	}
@@ -210,7 +216,7 @@ func (d *daemon) handler(model *state.Model, registry *prometheus.Registry) (htt
 	}
 	d.eyes.serve(hooks)
 	d.doors.proven(hooks, d.eyes.inbound)
-	o := api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
+	o := api.Options{Signer: d.signer, Tables: model, Lanes: model, Senders: model, Journal: d.store, Explainer: explainer{d.control, d.eyes}, Policy: sourced{d.control, d.git}, Reloader: d.reloader, Probes: d.eyes, Operators: operators{d.control}, Feed: model, Prices: priced{d.control}, Messages: traced{d.way}, Alerts: told{d.alerts}, Inbound: d.eyes.inboundHandler(),
 		Planner: &planner{control: d.control, recording: d.o.recording.dir, mode: d.o.mode, within: planWithin},
 		Events:  events, Receipts: hooks, Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
 		Ready: d.control.Ready, Registerer: registry, Logger: d.o.logger}
@@ -237,6 +243,9 @@ func (d *daemon) sink(ctx context.Context, batch []route.Observation) error {
 	err := d.control.Take(ctx, batch)
 	if errors.Is(err, controller.ErrFull) {
 		return ingest.ErrFull
+	}
+	if err == nil {
+		d.way.Took(batch, time.Now())
 	}
 	return err
 }

@@ -198,6 +198,7 @@ func printDecision(w io.Writer, d *route.Decision) error {
 		{"generation", d.Generation.String()},
 		{"policy", d.Policy},
 	})
+	p.section("ended", costRows(d.Cost))
 	p.section("made from", inputRows(d.Inputs))
 	p.section("guards", guardRows(d.Guards))
 	p.section("other routes", alternativeRows(d.Alternatives))

@@ -21,9 +21,10 @@ var arrows = map[string][]string{
 	"rules/signal":   {"rules/route"},
 	"rules/policy":   {"rules/route"},
 	"rules/decide":   {"rules/route", "rules/signal", "rules/policy"},
-	"rules/scenario": {"rules/route", "rules/signal", "rules/policy", "rules/decide"},
+	"rules/ledger":   {"rules/route", "rules/policy"},
+	"rules/scenario": {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/ledger"},
 	"probes":         {"rules/route", "probes"}, // the root has the words, its leaves import it and never each other
-	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario", "controller/store", "controller/state"},
+	"controller":     {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/ledger", "rules/scenario", "controller/store", "controller/state"},
 	// Leaves of the controller: rules, never each other.
 	"controller/alert":     {"rules/route", "rules/policy"},
 	"controller/access":    {},
@@ -33,6 +34,7 @@ var arrows = map[string][]string{
 	"controller/sender":    {}, // users copy it: see TestTheSenderStandsAlone
 	"controller/state":     {"rules/route"},
 	"controller/store":     {"rules/route"},
+	"controller/way":       {"rules/route"},
 	// Stories are played in a scenario.
 	"rules/scenario/story": {"rules/route", "rules/signal", "rules/policy", "rules/decide", "rules/scenario"},
 }

@@ -30,7 +30,7 @@ import (
 )
 
 const recordedPolicy = `{"version":1,
-"routes":{"A":{"provider":"a","networks":["*"],"trickle":"20%"},"B":{"provider":"b","networks":["*"],"trickle":"20%"}},
+"routes":{"A":{"provider":"a","networks":["*"],"trickle":"20%","price":{"*":"0.0300 EUR"}},"B":{"provider":"b","networks":["*"],"trickle":"20%","price":{"*":"0.0410 EUR"}}},
 "classes":{"otp":{"mode":"act","within":"30s"}},"lanes":[{"class":"otp","network":"262-01","order":["A","B"]}],
 "rules":[{"name":"receipts-collapse","class":["*"],"demote":{"when":"delivery.evidence >= 12.0","for":"10s"},
   "promote":{"when":"delivery.recovered >= 4.6","ramp":["25%","100%"],"step":"30s"},"hold_down":{"base":"1m"}},

@@ -73,7 +73,7 @@ every one that was not made says what held it.`,
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(stderr), newReplay(), newTest(), newPlan(), newCheck(), newSchema(), newVersion())
-	root.AddCommand(newRoutes(), newSenders(), newExplain(), newHistory(), newAlert(), newDemo(), newToken())
+	root.AddCommand(newRoutes(), newSenders(), newExplain(), newHistory(), newMessage(), newPrices(), newAlert(), newDemo(), newToken())
 	root.AddCommand(newOverrides(), newPin(), newUnpin(), newDrain(), newUndrain(), newFreeze(), newUnfreeze())
 	root.AddCommand(newProposals(), newApprove(), newReject(), newKannel())
 	return root

@@ -76,6 +76,7 @@ that is full or slow stops the recording, which is counted and said, and nothing
 	f.StringVar(&o.signingKey, "web.signing-key-file", "", "a file of Ed25519 private keys (PEM, PKCS #8) that sign the table")
 	addMode(c, &o.mode)
 	addRecording(c, &o.recording)
+	addMessages(c, &o.messages)
 	addProbes(c, &o.probes)
 	addAlerts(c, &o.alerts)
 	addChoice(c, &role, "role", "all, or probe: look at routes from another place and report to a controller", roleAll, roleAll, roleProbe)

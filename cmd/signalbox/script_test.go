@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"sort"
 	"strconv"
@@ -57,6 +58,7 @@ func TestMain(m *testing.M) {
 //	serve-other          serves what is no signalbox, at SIGNALBOX_SERVER
 //	wait-ready           waits until the daemon at SIGNALBOX_SERVER is ready
 //	post PATH STATUS [FILE] posts a file, or nothing, to the daemon, wants the status, and prints the answer
+//	post-now FILE        posts events to the daemon, of which "@-5" stands for five seconds ago, and wants all taken
 //	probes-fail ROUTE    posts three binds of a route that failed just now
 //	wait-for TEXT ARGS…  runs signalbox until it prints the text
 //	wait-recorded DIR N  waits until N lines of a recording can be read
@@ -89,6 +91,7 @@ func TestScript(t *testing.T) {
 			"certificates":  writeCertificates,
 			"keep-token":    keepToken,
 			"post":          post,
+			"post-now":      postNow,
 			"probes-fail":   probesFail,
 			"wait-for":      waitFor,
 			"wait-recorded": waitRecorded,
@@ -426,6 +429,24 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	if !strings.HasPrefix(resp.Status, args[1]) {
 		ts.Fatalf("got %s, want %s", resp.Status, args[1])
+	}
+}
+
+var longAgo = regexp.MustCompile(`"@-(\d+)"`)
+
+// postNow posts events whose times are told by how long ago they are.
+func postNow(ts *testscript.TestScript, neg bool, args []string) {
+	now := time.Now()
+	body := longAgo.ReplaceAllStringFunc(ts.ReadFile(args[0]), func(s string) string {
+		d, err := time.ParseDuration(longAgo.FindStringSubmatch(s)[1] + "s")
+		ts.Check(err)
+		return strconv.Quote(now.Add(-d).UTC().Format(time.RFC3339Nano))
+	})
+	resp, err := http.Post(ts.Getenv("SIGNALBOX_SERVER")+"/events", "application/x-ndjson", strings.NewReader(body))
+	ts.Check(err)
+	defer resp.Body.Close()
+	if text, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || !strings.Contains(string(text), `"refused_total":0`) {
+		ts.Fatalf("got %s %s", resp.Status, text)
 	}
 }
 

@@ -28,6 +28,8 @@ type Options struct {
 	Operators Operators
 	Feed      Feed
 	Signer    Signer // of tables; nil: they are not signed
+	Prices    Prices
+	Messages  Messages
 
 	Events   http.Handler // POST /events
 	Receipts http.Handler // GET and POST /receipts/{format}
@@ -126,6 +128,8 @@ func (a *api) endpoints() []endpoint {
 		endpoint{"POST", "/api/v1/proposals/{id}/approve", "approve", a.postApproval},
 		endpoint{"POST", "/api/v1/proposals/{id}/reject", "reject", a.postRejection})
 	add(a.Feed != nil, endpoint{"GET", "/api/v1/stream", "stream", a.getStream})
+	add(a.Prices != nil, endpoint{"GET", "/api/v1/prices", "prices", a.getPrices})
+	add(a.Messages != nil, endpoint{"GET", "/api/v1/messages/{id}", "message", a.getMessage})
 	add(a.Explainer != nil, endpoint{"GET", "/api/v1/explain", "explain", a.getExplain})
 	add(a.Probes != nil,
 		endpoint{"GET", "/api/v1/probes", "probes", a.getProbes},

@@ -126,6 +126,21 @@ type fakes struct {
 	try       error
 	operators *fakeOperators
 	feed      *fakeFeed
+	prices    PriceQuery
+	stopping  error
+	attempts  []Attempt
+	missing   error
+	by        route.ID
+}
+
+func (f *fakes) Prices(_ context.Context, q PriceQuery) (any, error) {
+	f.prices = q
+	return map[string]string{"since": "2026-11-25"}, f.stopping
+}
+
+func (f *fakes) Find(_ string, by route.ID) ([]Attempt, any, error) {
+	f.by = by
+	return f.attempts, map[string]int{"kept": 3}, f.missing
 }
 
 func (f *fakes) Report() any { return map[string][]string{"receivers": {"pager"}} }
@@ -220,7 +235,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) options() Options {
 	mount := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "mounted "+r.URL.Path) })
 	return Options{
-		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed, Alerts: w.fakes,
+		Tables: w.tables, Lanes: w.fakes, Journal: w.fakes, Explainer: w.fakes, Senders: w.fakes, Reloader: w.fakes, Policy: w.fakes, Planner: w.fakes, Probes: w.fakes, Operators: w.operators, Feed: w.feed, Alerts: w.fakes, Prices: w.fakes, Messages: w.fakes,
 		Events: mount, Receipts: mount, Inbound: mount, Metrics: mount,
 		Registerer: w.registry, Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 	}

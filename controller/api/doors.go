@@ -106,6 +106,8 @@ var needs = map[string]roles{
 	"GET /api/v1/overrides":               readers,
 	"GET /api/v1/proposals":               readers,
 	"GET /api/v1/stream":                  readers,
+	"GET /api/v1/prices":                  readers,
+	"GET /api/v1/messages/{id}":           readers,
 	"GET /api/v1/alerts":                  readers,
 
 	"POST /api/v1/alerts/test":            orders,

@@ -101,6 +101,62 @@ type Alerts interface {
 // ErrNoReceiver is the answer to the name of a receiver that there is not.
 var ErrNoReceiver = errors.New("no such receiver")
 
+// PriceQuery narrows what is told of prices; zero fields do not.
+type PriceQuery = struct {
+	Since   time.Time     // days that end after it, and changes that do
+	Class   route.Class   // lanes of this class
+	Network route.Network // lanes whose network lies in this one
+}
+
+// Prices says what messages cost.
+type Prices interface {
+	// Prices returns what becomes the JSON of the answer; an error: there is nobody left to tell.
+	Prices(ctx context.Context, q PriceQuery) (any, error)
+}
+
+// Attempt is one submit of a message, and what came back for it.
+type Attempt = struct {
+	Route      route.ID          `json:"route"`
+	Class      route.Class       `json:"class"`
+	Network    route.Network     `json:"network"`
+	Time       time.Time         `json:"time"`                // of the submit, by the sender's clock
+	Result     string            `json:"result"`              // accepted, refused, timeout or withdrawn; "unseen" where it is known from its receipts alone
+	Code       string            `json:"code,omitempty"`      // that it was refused with
+	Fault      string            `json:"fault,omitempty"`     // whose fault the refusal was: route, capacity, message or config
+	Latency    *route.Duration   `json:"latency"`             // to the answer; null where it was not told
+	Generation *route.Generation `json:"generation"`          // of the table that the sender said it used; null where it did not say
+	Table      *Standing         `json:"table"`               // what that table said of the route; null where no lane served the message
+	Receipts   []Answer          `json:"receipts"`            // by the moment they came
+	Converted  *Answer           `json:"conversion"`          // proof that the person got it; null where none came
+	Forgotten  bool              `json:"forgotten,omitempty"` // what joins receipts to messages let go of it before its final status: later ones are missing here
+}
+
+// Answer is a receipt or a conversion.
+type Answer = struct {
+	Status string         `json:"status"` // of the receipt; converted for a conversion
+	Time   time.Time      `json:"time"`
+	Age    route.Duration `json:"age"`              // since the submit
+	Code   string         `json:"code,omitempty"`   // the carrier's
+	Counts bool           `json:"counts,omitempty"` // the first final status, which is the one that counts
+}
+
+// Standing is what a table said of a route.
+type Standing = struct {
+	Generation route.Generation `json:"generation"`
+	Assumed    bool             `json:"assumed,omitempty"`     // the sender did not say which table it used: it is the one that was in force
+	NotKept    string           `json:"not_kept,omitempty"`    // why what follows is not known
+	Published  time.Time        `json:"published_at,omitzero"` // since when the row had been so
+	Lane       route.Lane       `json:"lane,omitzero"`         // of the row that served the message
+	Entry      *route.Entry     `json:"entry,omitempty"`       // absent where the row did not have the route
+}
+
+// Messages knows the way of messages of late.
+type Messages interface {
+	// Find returns the attempts of a message by the moment of their submit, on one route or on all, and what is kept at
+	// all, as it becomes the JSON of the answer. The error says why there are none.
+	Find(id string, by route.ID) (found []Attempt, window any, err error)
+}
+
 // Sender is what a sender last said of itself, and how it stands.
 type Sender = struct {
 	Name       string           `json:"name"`

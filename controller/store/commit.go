@@ -18,6 +18,14 @@ type Change struct {
 	Decisions []route.Decision // to be recorded; an id is recorded once and never changed
 	Baselines []Baseline       // those that changed
 	Letters   []Letter         // to be told of the decisions, in their order
+	Ledger    []Page           // those that changed
+}
+
+// Page is a part of what messages cost. Key and Data mean nothing here; Data is JSON, and empty Data forgets the key. It is
+// an alias, so that those who write pages can declare the same fields instead of importing this package.
+type Page = struct {
+	Key  string
+	Data []byte
 }
 
 // Baseline is what is normal for a key. Data is JSON that means nothing here; empty Data forgets the key.
@@ -128,7 +136,7 @@ func (b *batch) apply(tx *bbolt.Tx) (changed bool, err error) {
 }
 
 func (p put) apply(tx *bbolt.Tx) (changed bool, err error) {
-	to, err := bucket(tx, p.bucket)
+	to, err := p.to(tx)
 	if err != nil || bytes.Equal(to.Get(p.key), p.value) {
 		return false, err
 	}
@@ -136,6 +144,14 @@ func (p put) apply(tx *bbolt.Tx) (changed bool, err error) {
 		return true, to.Delete(p.key)
 	}
 	return true, to.Put(p.key, p.value)
+}
+
+// to is the bucket that it goes to. The ledger's is made where the file is of a version that had none.
+func (p put) to(tx *bbolt.Tx) (*bbolt.Bucket, error) {
+	if bytes.Equal(p.bucket, bucketLedger) {
+		return tx.CreateBucketIfNotExists(bucketLedger)
+	}
+	return bucket(tx, p.bucket)
 }
 
 func (r record) apply(tx *bbolt.Tx) error {

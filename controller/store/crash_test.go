@@ -95,7 +95,7 @@ func checkAfterCrash(t *testing.T, path string, round int, seen uint64) {
 		t.Errorf("round %d: got generation %d, want at least %d, which was committed", round, g.Number, seen)
 	}
 	want := changeTo(g.Number)
-	if asJSON(t, saved) != asJSON(t, Saved{want.World, want.Table, want.Baselines}) {
+	if asJSON(t, saved) != asJSON(t, Saved{World: want.World, Table: want.Table, Baselines: want.Baselines}) {
 		t.Errorf("round %d: got %s, want the state of one generation", round, asJSON(t, saved))
 	}
 	ds, _, err := s.Decisions(Query{Limit: 1})

@@ -25,7 +25,7 @@ func encode(c *Change) (*batch, error) {
 		return nil, err
 	}
 	b := &batch{was: c.Was, now: c.World.Generation, lanes: make(map[string]bool, len(c.World.Lanes)), letters: c.Letters}
-	for _, add := range []func(*Change) error{b.addLanes, b.addHeader, b.addTable, b.addBaselines, b.addDecisions} {
+	for _, add := range []func(*Change) error{b.addLanes, b.addHeader, b.addTable, b.addBaselines, b.addLedger, b.addDecisions} {
 		if err := add(c); err != nil {
 			return nil, err
 		}
@@ -101,6 +101,23 @@ func (b *batch) addBaselines(c *Change) error {
 				return fmt.Errorf("baseline of %v: want JSON", l.Key)
 			}
 			p.value = seal(key, l.Data)
+		}
+		b.puts = append(b.puts, p)
+	}
+	return nil
+}
+
+func (b *batch) addLedger(c *Change) error {
+	for _, l := range c.Ledger {
+		if l.Key == "" {
+			return errors.New("page of the ledger: want a key")
+		}
+		p := put{bucket: bucketLedger, key: []byte(l.Key)}
+		if len(l.Data) > 0 {
+			if !json.Valid(l.Data) {
+				return fmt.Errorf("page %q of the ledger: want JSON", l.Key)
+			}
+			p.value = seal(p.key, l.Data)
 		}
 		b.puts = append(b.puts, p)
 	}

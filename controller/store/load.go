@@ -15,6 +15,7 @@ type Saved struct {
 	World     route.World
 	Table     *route.Table // of the World's generation
 	Baselines []Baseline   // by route, class and network
+	Ledger    []Page       // by key
 }
 
 // Load reads the state as of one moment.
@@ -40,7 +41,24 @@ func load(tx *bbolt.Tx) (Saved, error) {
 		return Saved{}, err
 	}
 	baselines, err := loadBaselines(tx)
-	return Saved{World: world, Table: table, Baselines: baselines}, err
+	if err != nil {
+		return Saved{}, err
+	}
+	pages, err := loadLedger(tx)
+	return Saved{World: world, Table: table, Baselines: baselines, Ledger: pages}, err
+}
+
+func loadLedger(tx *bbolt.Tx) (all []Page, err error) {
+	b := tx.Bucket(bucketLedger)
+	if b == nil {
+		return nil, nil
+	}
+	err = b.ForEach(func(k, v []byte) error {
+		data, err := unseal(k, v)
+		all = append(all, Page{Key: string(k), Data: bytes.Clone(data)})
+		return err
+	})
+	return all, err
 }
 
 // loadHeader reads the world's header; found is false, and the header zero, in a new store.

@@ -19,6 +19,7 @@ var (
 	bucketTimes     = []byte("times")     // time, then the key in decisions → route, class, network; not sealed
 	bucketOutbox    = []byte("outbox")    // receiver, number → letter that waits; since schema 2
 	bucketNotes     = []byte("notes")     // key → what holds until it ends, as opaque JSON; since schema 2
+	bucketLedger    = []byte("ledger")    // key of a page → opaque JSON; absent in files of versions that had none
 
 	keySchema = []byte("schema")
 	keyWorld  = []byte("world")

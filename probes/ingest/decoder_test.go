@@ -42,7 +42,7 @@ func TestDecoderReadsEveryType(t *testing.T) {
 	}{
 		"submit": {
 			`{"type":"submit","time":"2026-11-23T10:00:00.120Z","id":"m-1","route":"acme-uk","class":"otp","network":"234-15","result":"accepted","latency":0.041,"generation":"1-42","source":"gw-1"}`,
-			route.Observation{Kind: route.KindSubmit, Time: ten, Message: "m-1", Route: "acme-uk", Class: "otp", Network: "234-15", Latency: 41 * time.Millisecond, Source: "gw-1"},
+			route.Observation{Kind: route.KindSubmit, Time: ten, Message: "m-1", Route: "acme-uk", Class: "otp", Network: "234-15", Latency: 41 * time.Millisecond, Source: "gw-1", Used: route.Generation{Epoch: 1, Number: 42}},
 		},
 		"a submit without a result was accepted": {
 			`{"type":"submit","time":"2026-11-23T10:00:00.12Z","id":"m-1","route":"a","class":"otp","network":"GB"}`,

@@ -41,6 +41,7 @@ func (d *Decoder) submit(o *route.Observation) bool {
 		d.result(o) && d.code(o) && d.latency(o) && d.from(o)) {
 		return false
 	}
+	d.generation(o)
 	if o.Result == route.Refused {
 		o.Fault = faultOf(o.Code)
 	}
@@ -234,6 +235,13 @@ func (d *Decoder) result(o *route.Observation) bool {
 		return d.want(fieldResult, "accepted, refused or timeout")
 	}
 	return true
+}
+
+// generation reads which table the sender says it used. What is no generation is passed over: it says nothing of the route.
+func (d *Decoder) generation(o *route.Observation) {
+	if b, ok := d.text(fieldGeneration); ok {
+		o.Used, _ = route.ParseGeneration(alias(b))
+	}
 }
 
 func (d *Decoder) status(o *route.Observation) bool {

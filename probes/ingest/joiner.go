@@ -199,14 +199,15 @@ func (a *JoinerStats) add(b JoinerStats) {
 	a.Contradictions += b.Contradictions
 }
 
-// identity is how a message is known: ids are unique only within a route. A route id has no zero byte.
-func identity(r route.ID, message string) uint64 {
-	var room [maxName + 1 + maxID]byte
-	b := append(room[:0], r...)
-	b = append(b, 0)
-	b = append(b, message...)
-	return xxhash.Sum64(b)
-}
+// identity is how a message is known: ids are unique only within a route.
+func identity(r route.ID, message string) uint64 { return MessageHash(message) ^ RouteHash(r) }
+
+// MessageHash is the part of an observation's hash that comes from the message's id: the hash is MessageHash ^ RouteHash, so
+// that whoever has it and the route knows the same message on another route again.
+func MessageHash(id string) uint64 { return xxhash.Sum64String(id) }
+
+// RouteHash is the part of an observation's hash that comes from its route.
+func RouteHash(r route.ID) uint64 { return bits.RotateLeft64(xxhash.Sum64String(string(r)), 32) }
 
 // lost is an entry that was forgotten.
 type lost struct {

@@ -36,13 +36,14 @@ const (
 	fieldNote  // of a recording only
 	fieldFault // of a recording only
 	fieldOrder // of a recording only
+	fieldGeneration
 	fieldOther // the number of fields, and every other name
 )
 
 var fieldNames = [fieldOther]string{
 	"type", "time", "id", "route", "class", "network", "result", "code", "latency", "status", "submit_time", "source",
 	"probe", "ok", "sent", "routes", "delivered", "failed", "conversion", "ages", "cdf", "conversion_cdf", "messages",
-	"at", "note", "fault", "order",
+	"at", "note", "fault", "order", "generation",
 }
 
 // fieldOf is a switch over constants because the compiler turns it into comparisons by length, without hashing.
@@ -106,6 +107,8 @@ func rareFieldOf(name []byte) field {
 		return fieldNote
 	case "fault":
 		return fieldFault
+	case "generation":
+		return fieldGeneration
 	case "order":
 		return fieldOrder
 	}

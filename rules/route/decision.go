@@ -98,4 +98,5 @@ type Decision struct {
 	Step         int           `json:"step,omitempty"`     // of the ramp, where To is recovering: index from 0
 	Holds        []string      `json:"holds,omitempty"`    // the rules that keep the route out after an enforced change
 	Override     *Override     `json:"override,omitempty"` // the operator's order that came into force or ended
+	Cost         *Cost         `json:"cost,omitempty"`     // of the changes that it ended; known to those who counted messages
 }

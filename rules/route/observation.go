@@ -108,12 +108,13 @@ type Observation struct {
 	Source    string        // the instance that saw it; "" is anonymous
 	Route     ID
 	Class     Class
-	Network   Network // probe: "" where the probe concerns every network
-	Message   string  // message id; valid only until the observation has been joined
-	Hash      uint64  // of route and message id, set by joining; 0 where it has none
-	Code      string  // the carrier's error code, as it came
-	Probe     string  // probe: tcp, bind, enquire, submit, receipt, handset, http
-	Routes    []ID    // heartbeat: the routes that the source reports for
+	Network   Network    // probe: "" where the probe concerns every network
+	Used      Generation // submit: of the table that the sender says it used; zero where it does not
+	Message   string     // message id; valid only until the observation has been joined
+	Hash      uint64     // of route and message id, set by joining; 0 where it has none
+	Code      string     // the carrier's error code, as it came
+	Probe     string     // probe: tcp, bind, enquire, submit, receipt, handset, http
+	Routes    []ID       // heartbeat: the routes that the source reports for
 	Baseline  *Baseline
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 
+	"signalbox/rules/ledger"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 	"signalbox/rules/signal"
@@ -191,7 +192,7 @@ func TestSlotsAreWhatPicksTell(t *testing.T) {
 			return ""
 		}
 		slot := 0
-		slots(a, b, func(x, y route.ID, n int) {
+		ledger.Slots(a, b, func(x, y route.ID, n int) {
 			for range n {
 				if at(a, slot) != x || at(b, slot) != y {
 					rt.Fatalf("slot %d: got %s and %s, want %s and %s", slot, x, y, at(a, slot), at(b, slot))

@@ -19,7 +19,7 @@ func (r *Replay) Take(o *route.Observation, m route.Mark) {
 	}
 	switch m.Note {
 	case route.NoteTaken:
-		r.engine.Book.Observe(o, m.At)
+		r.engine.Observe(o, m.At)
 	case route.NoteCarried:
 		r.engine.Book.Carry(o)
 	case route.NoteStart:
@@ -56,7 +56,7 @@ func (r *Replay) obey(o route.Order, at time.Time) {
 		r.orders[was] = out.World.Overrides[len(out.World.Overrides)-1].ID
 	}
 	out.Signals, out.Wide = r.engine.Signals, r.engine.Wide
-	r.keep(out)
+	r.keep(r.engine.Priced(out))
 }
 
 // alike is the id of the override in force that another takes the place of; "" where there is none.

@@ -45,7 +45,7 @@ func (r *Replay) Observe(o *route.Observation) {
 		r.rounds(o, true)
 		r.now = o.Time
 	}
-	r.engine.Book.Observe(o, r.now)
+	r.engine.Observe(o, r.now)
 }
 
 // Pass lets the time of an observation come that is not counted, judging the rounds that lie before it.

@@ -164,7 +164,7 @@ func (s *Sim) tell(o *route.Observation) {
 	if s.observe != nil {
 		s.observe(o)
 	}
-	s.engine.Book.Observe(o, s.now)
+	s.engine.Observe(o, s.now)
 }
 
 // Advance lets everything happen up to a moment, that one included, with a round at each tick.

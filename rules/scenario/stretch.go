@@ -2,12 +2,12 @@ package scenario
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/shopspring/decimal"
 
+	"signalbox/rules/ledger"
 	"signalbox/rules/policy"
 	"signalbox/rules/route"
 )
@@ -26,10 +26,7 @@ type Stretch struct {
 }
 
 // Money is an amount of a currency, exact; it may be negative.
-type Money struct {
-	Amount   decimal.Decimal `json:"amount"`
-	Currency string          `json:"currency"` // ISO 4217
-}
+type Money = route.Money
 
 // account counts messages under two tables.
 type account struct {
@@ -71,7 +68,7 @@ type cost struct {
 	messages int
 	moved    int // slots
 	unpriced int // slots
-	more     map[string]decimal.Decimal
+	more     ledger.Purse
 }
 
 func newAccount(p, other *policy.Policy) account {
@@ -98,7 +95,7 @@ func (t *account) turn(tables [2]*route.Table, at time.Time) {
 		if _, is := now[b]; !is { // it was found by a message
 			now[b] = [2]*route.LaneTable{laneIn(tables[0], b.lanes[0]), laneIn(tables[1], b.lanes[1])}
 		}
-		if lanes := now[b]; !sameShares(o.shares[0], entries(lanes[0])) || !sameShares(o.shares[1], entries(lanes[1])) {
+		if lanes := now[b]; !ledger.SameShares(o.shares[0], entries(lanes[0])) || !ledger.SameShares(o.shares[1], entries(lanes[1])) {
 			t.end(o, at)
 		}
 	}
@@ -134,43 +131,13 @@ func entries(l *route.LaneTable) []route.Entry {
 	return l.Routes
 }
 
-// sameShares reports whether two lanes give every slot to the same route.
-func sameShares(a, b []route.Entry) bool {
-	differs := false
-	slots(a, b, func(x, y route.ID, _ int) { differs = differs || x != y })
-	return !differs
-}
-
-// slots calls do with the routes that two lanes give to each run of slots, and how many slots these are. A lane that is
-// none gives them to no route.
-func slots(a, b []route.Entry, do func(x, y route.ID, n int)) {
-	sides := [2][]route.Entry{a, b}
-	var left [2]int
-	var at [2]route.ID
-	for slot := 0; slot < route.FullShare; {
-		n := route.FullShare - slot
-		for i := range sides {
-			for left[i] == 0 {
-				if len(sides[i]) == 0 {
-					at[i], left[i] = "", n
-					break
-				}
-				at[i], left[i], sides[i] = sides[i][0].Route, sides[i][0].Share, sides[i][1:]
-			}
-			n = min(n, left[i])
-		}
-		do(at[0], at[1], n)
-		slot, left[0], left[1] = slot+n, left[0]-n, left[1]-n
-	}
-}
-
 // open begins a stretch where two lanes differ and none is open.
 func (t *account) open(b lanePair, lanes [2]*route.LaneTable) *open {
 	if o := t.stretch[b]; o != nil {
 		return o
 	}
 	shares := [2][]route.Entry{entries(lanes[0]), entries(lanes[1])}
-	if sameShares(shares[0], shares[1]) {
+	if ledger.SameShares(shares[0], shares[1]) {
 		return nil
 	}
 	o := &open{pair: b, shares: shares, from: t.turned, count: map[route.Network]*cost{}}
@@ -203,9 +170,9 @@ func (t *account) costOf(o *open, n route.Network) *cost {
 	if c := o.count[n]; c != nil {
 		return c
 	}
-	c := &cost{more: map[string]decimal.Decimal{}}
+	c := &cost{more: ledger.Purse{}}
 	o.count[n] = c
-	slots(o.shares[0], o.shares[1], func(x, y route.ID, width int) {
+	ledger.Slots(o.shares[0], o.shares[1], func(x, y route.ID, width int) {
 		if x == y {
 			return
 		}
@@ -216,8 +183,8 @@ func (t *account) costOf(o *open, n route.Network) *cost {
 			return
 		}
 		w := decimal.NewFromInt(int64(width))
-		c.more[was.Currency] = c.more[was.Currency].Sub(was.Amount.Mul(w))
-		c.more[is.Currency] = c.more[is.Currency].Add(is.Amount.Mul(w))
+		c.more.Add(was.Currency, was.Amount.Mul(w).Neg())
+		c.more.Add(is.Currency, is.Amount.Mul(w))
 	})
 	return c
 }
@@ -229,9 +196,6 @@ func (t *account) price(side int, id route.ID, n route.Network) route.Price {
 	}
 	return route.Price{}
 }
-
-// perSlot turns what was summed over slots into messages.
-var perSlot = decimal.New(1, -4) // 1 / route.FullShare
 
 // end ends a stretch.
 func (t *account) end(o *open, at time.Time) {
@@ -248,29 +212,18 @@ func (t *account) end(o *open, at time.Time) {
 	case a != s.Lane:
 		s.Against = &a
 	}
-	sums := map[string]decimal.Decimal{}
+	sums := ledger.Purse{}
 	for _, c := range o.count {
-		n := decimal.NewFromInt(int64(c.messages)).Mul(perSlot)
+		n := decimal.NewFromInt(int64(c.messages)).Mul(ledger.PerSlot)
 		s.Messages += c.messages
 		s.Moved = s.Moved.Add(n.Mul(decimal.NewFromInt(int64(c.moved))))
 		s.Unpriced = s.Unpriced.Add(n.Mul(decimal.NewFromInt(int64(c.unpriced))))
 		for currency, more := range c.more {
-			sums[currency] = sums[currency].Add(n.Mul(more))
+			sums.Add(currency, n.Mul(more))
 		}
 	}
-	s.Cost = prices(sums)
+	s.Cost = sums.List()
 	t.done = append(t.done, s)
-}
-
-// prices are sums of money by their currencies, without those that come to nothing.
-func prices(sums map[string]decimal.Decimal) []Money {
-	out := []Money{}
-	for _, currency := range slices.Sorted(maps.Keys(sums)) {
-		if !sums[currency].IsZero() {
-			out = append(out, Money{Amount: sums[currency], Currency: currency})
-		}
-	}
-	return out
 }
 
 // finish ends all that is open and returns the stretches by time and lane, and their sum.
@@ -282,16 +235,16 @@ func (t *account) finish(end time.Time) (all []Stretch, total Stretch, messages 
 		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Lane.String(), b.Lane.String()), cmp.Compare(laneName(a.Against), laneName(b.Against)), cmp.Compare(a.Only, b.Only))
 	})
 	total = Stretch{From: t.from, To: end}
-	sums := map[string]decimal.Decimal{}
+	sums := ledger.Purse{}
 	for i := range t.done {
 		s := &t.done[i]
 		total.Messages += s.Messages
 		total.Moved, total.Unpriced = total.Moved.Add(s.Moved), total.Unpriced.Add(s.Unpriced)
 		for _, p := range s.Cost {
-			sums[p.Currency] = sums[p.Currency].Add(p.Amount)
+			sums.Add(p.Currency, p.Amount)
 		}
 	}
-	total.Cost = prices(sums)
+	total.Cost = sums.List()
 	return append([]Stretch{}, t.done...), total, t.messages
 }
 
