@@ -99,11 +99,15 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// clocks are the hold-downs and the phases of a state, a word for each route that something is remembered of.
+// clocks are the hold-downs and the phases of a state, a word for each route that is not as in the beginning. A for: clock
+// alone is none of them: one may have begun, and be stored, after what was told last.
 func clocks(w route.World) []string {
 	out := []string{"clocks:"}
 	for _, l := range w.Lanes {
 		for _, s := range l.Routes {
+			if s.Phase == route.Active && s.HoldUntil.IsZero() {
+				continue
+			}
 			out = append(out, fmt.Sprintf("%s:%s:%d:%d:%d", s.Route, s.Phase, s.Step, s.Relapses, s.HoldUntil.Unix()))
 		}
 	}
