@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/shopspring/decimal"
 )
 
 // Slots as any SHA-256 computes them: the first eight bytes, big endian, modulo 10000.
@@ -111,8 +113,12 @@ func fill(v reflect.Value) {
 			fill(v.Index(i))
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
+		switch v.Type() {
+		case reflect.TypeFor[time.Time]():
 			v.Set(reflect.ValueOf(moment))
+			return
+		case reflect.TypeFor[decimal.Decimal]():
+			v.Set(reflect.ValueOf(decimal.RequireFromString("-1.5")))
 			return
 		}
 		for i := range v.NumField() {
