@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/shopspring/decimal"
+	"pgregory.net/rapid"
 )
 
 // Slots as any SHA-256 computes them: the first eight bytes, big endian, modulo 10000.
