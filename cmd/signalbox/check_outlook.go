@@ -14,7 +14,7 @@ func printOutlooks(w io.Writer, all []policy.Outlook) error {
 	if len(all) == 0 {
 		return nil
 	}
-	fmt.Fprintln(w, "how fast: from the fault to the demotion, half of the times..19 of 20 times with guards waiting in full")
+	fmt.Fprintln(w, "how fast: from the fault to the demotion, in half of the cases..in 19 of 20, with guards waiting in full")
 	rows := [][]string{{"rule", "lanes", "fault"}}
 	for _, r := range policy.Rates {
 		rows[0] = append(rows[0], policy.RateText(r))

@@ -201,9 +201,12 @@ type problem struct {
 	With      string   `json:"with"`     // what came before an order
 }
 
+// arguments are the parameters that commands take without a flag.
+var arguments = []string{"route", "receiver"}
+
 // told is the problem in words; a parameter is called as the flag that it came from.
 func (p *problem) told() error {
-	if p.Parameter != "" && p.Parameter != "route" && strings.HasPrefix(p.Detail, p.Parameter+": ") {
+	if p.Parameter != "" && !slices.Contains(arguments, p.Parameter) && strings.HasPrefix(p.Detail, p.Parameter+": ") {
 		p.Detail = "--" + p.Detail
 	}
 	return errors.New(strings.Join(append([]string{p.Detail}, p.Problems...), "\n"))

@@ -122,7 +122,7 @@ func (d *doors) tls() *tls.Config { return d.keeper.TLS() }
 func (d *doors) listen(r prometheus.Registerer) (net.Listener, error) {
 	l, err := net.Listen("tcp", d.o.listen)
 	if err != nil {
-		return nil, wrong("--web.listen-address names another address", err)
+		return nil, wrong("something else may serve there, such as a demo that still runs; --web.listen-address names another address", err)
 	}
 	return access.Bound(l, d.o.web.connections, r), nil
 }

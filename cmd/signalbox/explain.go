@@ -243,7 +243,7 @@ func rate(s *route.Signals) string {
 	if !s.Delivery.Known {
 		return "unknown"
 	}
-	return fmt.Sprintf("%.1f/s", s.Rate)
+	return fmt.Sprintf("%.1f/s over the last minute", s.Rate)
 }
 
 // rule prints a rule with both of its conditions. The way back means nothing while the rule keeps nothing out, so that its

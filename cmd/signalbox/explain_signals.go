@@ -137,9 +137,9 @@ func peerRow(p *route.Peer) []string {
 	case !p.Known:
 		return []string{"?", name, "unknown: it had no messages in that time"}
 	case most >= surelyWorse:
-		return []string{"", name, fmt.Sprintf("it has the same trouble (%+.1f nats)", most)}
+		return []string{"", name, fmt.Sprintf("%s has the same trouble (%.1f nats)", p.Route, most)}
 	case least <= surelyBetter:
-		return []string{"", name, fmt.Sprintf("it is proven better on the same cohorts (%+.1f nats)", least)}
+		return []string{"", name, fmt.Sprintf("%s is proven better on the same cohorts (%.1f nats)", p.Route, -least)}
 	}
 	return []string{"?", name, "nobody can tell yet whether it has the same trouble"}
 }

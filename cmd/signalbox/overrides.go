@@ -39,8 +39,8 @@ func newHoldRoute(kind route.OverrideKind, use, short, long, example string) *co
 	c.Flags().StringVar(&replaces, "replace", "", "the id of the order in force that this one takes the place of")
 	r := request{method: "POST", path: "/api/v1/overrides"}
 	if kind == route.Drain {
-		c.Flags().BoolVar(&last, "leave-no-usable-route", false, "drain it although no usable route is left in a lane: its messages go nowhere")
-		r.passes = "--leave-no-usable-route drains it all the same: messages of that lane then have nowhere to go"
+		c.Flags().BoolVar(&last, "leave-no-usable-route", false, "drain it although no usable route is left in a lane: its messages then go by the least bad one, drained or not")
+		r.passes = "--leave-no-usable-route drains it all the same: messages of that lane then go by the least bad route, drained or not"
 	}
 	addOrdering(c, &o)
 	c.RunE = func(cmd *cobra.Command, args []string) error {

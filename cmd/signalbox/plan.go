@@ -154,7 +154,7 @@ func plannedRow(r *decide.PlannedRoute) []string {
 
 // planned is a place in a lane in words.
 func planned(p *decide.PlannedPlace) string {
-	return fmt.Sprintf("%d. %s %s", p.Try, share(p.Share), phase(p.Phase, ""))
+	return fmt.Sprintf("%d. %s %s", p.Try, share(p.Share), phase(p.Phase, p.Admin))
 }
 
 func printVerdicts(w io.Writer, all []decide.PlannedVerdict) error {

@@ -126,7 +126,7 @@ func (f *tokensFile) say(n *yaml.Node, path, format string, args ...any) {
 // mapping reads the keys of a mapping, each by its reader.
 func (f *tokensFile) mapping(n *yaml.Node, path string, readers map[string]func(n *yaml.Node, path string)) {
 	if n.Kind != yaml.MappingNode {
-		f.say(n, path, "want a mapping")
+		f.say(n, path, "want a mapping of %s", words(readers))
 		return
 	}
 	seen := map[string]bool{}

@@ -13,7 +13,7 @@ func TestTokensFileSaysEveryProblemWithItsPlace(t *testing.T) {
 	const secret = "sbx_not-to-be-repeated"
 	for name, tc := range map[string]struct{ text, want string }{
 		"nothing":            {"", "t.yml:1:1: file: want tokens, got an empty file"},
-		"no mapping":         {"- a", "t.yml:1:1: file: want a mapping"},
+		"no mapping":         {"- a", "t.yml:1:1: file: want a mapping of tokens, users"},
 		"no YAML":            {"tokens: [", "t.yml:1:1: file: want YAML: line 1: did not find expected node content"},
 		"an unknown key":     {"tokens: []\ntokenz: []", "t.yml:2:1: file: want only tokens, users, got another key"},
 		"a key twice":        {"tokens: []\ntokens: []", "t.yml:2:1: file: want tokens once"},

@@ -96,7 +96,11 @@ func (l *lane) proposed(i int) (c change, ok bool) {
 	if at < 0 {
 		return change{}, false
 	}
-	return l.demotion(i, l.rules[at]), true
+	c = l.demotion(i, l.rules[at])
+	if !l.demands(i, at) {
+		c.lapsed = s.Proposal
+	}
+	return c, true
 }
 
 // reject ends a proposal because a person said no. It is not asked again in the same episode.

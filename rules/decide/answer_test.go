@@ -47,6 +47,28 @@ func TestAnApprovedProposalIsMadeAtOnce(t *testing.T) {
 	none(t, s.rounds(time.Minute)) // what the rounds go on from is what was approved
 }
 
+func TestAnApprovalOfWhatIsSoNoMoreNamesTheProposal(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		now  look
+		want string
+	}{
+		{"so still", failing, "of 240 messages since 09:59:10 whose receipts should be back"},
+		{"not so", well, "as proposed in 1-1-1; since then delivery.evidence is 0 (>= 12)"},
+		{"not known", away, "as proposed in 1-1-1; since then delivery.evidence is unknown (>= 12)"},
+	} {
+		s, p := proposed(t)
+		s.look("a", c.now).round()
+		out, err := s.reply(Reply{Proposal: p.ID, Approve: true, Force: true})
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if d := only(t, out.Decisions); !strings.HasPrefix(d.Text, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, d.Text, c.want)
+		}
+	}
+}
+
 func TestAnApprovalAsksTheGuardsAgain(t *testing.T) {
 	for _, c := range []struct {
 		name   string

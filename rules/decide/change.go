@@ -16,6 +16,7 @@ type change struct {
 	step    int        // of the ramp, where it leads to recovering
 	mode    route.Mode // what may be done with it
 	actor   string     // the person who approved it; "" for none
+	lapsed  string     // the proposal that was approved, where its rule asks for it no more; "" for none
 }
 
 // reason is why the change is made where nothing keeps it from being made.

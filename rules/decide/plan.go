@@ -61,6 +61,7 @@ type PlannedPlace struct {
 	Try   int         `json:"try"`   // from 1 on, in the order to try
 	Share int         `json:"share"` // ten-thousandths
 	Phase route.Phase `json:"phase"`
+	Admin route.Admin `json:"admin,omitempty"` // why senders may not fall back to it: drained or unregistered
 }
 
 // PlannedVerdict is a condition to demote a route that would say something else.
@@ -139,7 +140,12 @@ func seen(l *route.LaneTable) any {
 }
 
 func placeOf(l *route.LaneTable, i int) *PlannedPlace {
-	return &PlannedPlace{Try: i + 1, Share: l.Routes[i].Share, Phase: l.Routes[i].Phase}
+	e := &l.Routes[i]
+	p := &PlannedPlace{Try: i + 1, Share: e.Share, Phase: e.Phase}
+	if e.Admin != route.AdminPinned { // which senders do not mind
+		p.Admin = e.Admin
+	}
+	return p
 }
 
 // plannedRoutes are the routes of a lane before and after; either may be nil.

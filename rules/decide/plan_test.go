@@ -182,7 +182,7 @@ func checkPlanned(rt *rapid.T, l *PlannedLane, was, is *route.LaneTable) {
 			if side.place == nil {
 				continue
 			}
-			if e := side.table.Routes[side.place.Try-1]; e.Route != r.Route || e.Share != side.place.Share || e.Phase != side.place.Phase {
+			if e := side.table.Routes[side.place.Try-1]; e.Route != r.Route || e.Share != side.place.Share || e.Phase != side.place.Phase || (e.Admin == route.AdminDrained) != (side.place.Admin == route.AdminDrained) {
 				rt.Fatalf("lane %s: got %s at %s, want %+v", l.Lane, r.Route, side.place.brief(), e)
 			}
 		}

@@ -19,7 +19,7 @@ func (l *lane) decision(a *ask) route.Decision {
 	}
 	return route.Decision{
 		Lane: l.key, Route: s.Route, From: s.Phase, To: a.to, Verdict: a.verdict, Mode: a.mode,
-		Rule: a.rule.Name, Reason: a.reason(), Text: l.sentence(a.change, inputs),
+		Rule: a.rule.Name, Reason: a.reason(), Text: l.grounds(a.change, inputs),
 		Inputs: inputs, Guards: a.guards, Alternatives: l.alternatives(a.change),
 		Traffic: perSecond(l.signals[a.index].Rate), Actor: person(a.actor),
 	}
@@ -39,6 +39,15 @@ func moved(c change) string {
 		return "demoted"
 	}
 	return "promoted"
+}
+
+// grounds says in words what a change rests on. One that a person approved when its rule asked for it no more rests on
+// what the proposal said; what is so now does not say why.
+func (l *lane) grounds(c change, inputs []route.Input) string {
+	if c.lapsed != "" {
+		return "as proposed in " + c.lapsed + "; since then " + conditionText(inputs)
+	}
+	return l.sentence(c, inputs)
 }
 
 // sentence says in words what a change rests on.

@@ -41,6 +41,12 @@ func TestProbes(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("one of every network concerns each lane", func(t *testing.T) {
+		b.Observe(probeAt(145*time.Second, "tcp", false, route.AnyNetwork), epoch.Add(150*time.Second))
+		if got := judge(150 * time.Second)["tcp"]; !got.Known || got.Failures != 1 {
+			t.Errorf("got %+v", got)
+		}
+	})
 	t.Run("a prober that stopped leaves nobody failing for ever", func(t *testing.T) {
 		if got := judge(4 * time.Minute)["bind"]; !got.Known || got.Failures != 3 {
 			t.Errorf("soon after: got %+v", got)

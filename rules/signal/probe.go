@@ -16,7 +16,7 @@ const maxProbeLogs = 4096
 
 type probeKey struct {
 	kind    string
-	network route.Network // "" where the probe concerns every network
+	network route.Network // "" or "*" where the probe concerns every network
 }
 
 // probePlaces are the results of one kind of probe by the places that look, in the order of their names.
@@ -135,7 +135,7 @@ func (l *probeLog) signal(now time.Time) route.Probe {
 
 // concerns reports whether a probe of a network tells something of a lane.
 func (k probeKey) concerns(l route.Lane) bool {
-	return k.network == "" || l.Network.Contains(k.network)
+	return k.network == "" || k.network == route.AnyNetwork || l.Network.Contains(k.network)
 }
 
 // probeSignals are the probes that concern a lane, by kind. Where several places look, most of them must agree; where several
