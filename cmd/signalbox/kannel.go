@@ -140,7 +140,8 @@ func newKannelFollow() *cobra.Command {
 		Use:   "follow --settings FILE",
 		Short: "Put each table into force in Kannel",
 		Long: `Follows the table until it is stopped. A table that is in force in Kannel is confirmed to signalbox; one that could not be
-put into force is refused, with why, and tried again. Whatever happens to signalbox, Kannel stays as it is.`,
+put into force is refused, with why, and tried again. Whatever happens to signalbox, Kannel stays as it is. Where
+signalbox asks for tokens, --name is the name that a token of the role sender is bound to.`,
 		Example: `  signalbox kannel follow --settings examples/kannel/actuator.yml`,
 		Args:    takes(),
 	}
@@ -178,7 +179,12 @@ func newKannelSender(server *client, name string, log *slog.Logger, apply func(c
 		}
 		name = "kannel@" + host
 	}
-	return sender.New(sender.Options{Name: name, Servers: []string{server.base.String()}, Apply: apply, Logger: log})
+	o, err := server.asSender()
+	if err != nil {
+		return nil, err
+	}
+	o.Name, o.Apply, o.Logger = name, apply, log
+	return sender.New(o)
 }
 
 // apply puts a table into force.
