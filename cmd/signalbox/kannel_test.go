@@ -2,7 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -67,5 +72,47 @@ func TestKannelFollowsATableBehindDoors(t *testing.T) {
 				return strings.Contains(all, `"name":"sender-1","generation":"1-1","applied":true`)
 			})
 		})
+	}
+}
+
+// bearerbox answers a graceful restart, and says of each question that two links are online.
+func bearerbox(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/status.xml" {
+			fmt.Fprint(w, `<gateway><smscs><smsc><id>acme</id><admin-id>acme</admin-id><status>online 60s</status></smsc><smsc><id>bolt</id><admin-id>bolt</admin-id><status>online 60s</status></smsc></smscs></gateway>`)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestALaneThatIsGoneKeepsNoOtherLabelOfKannel(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "kannel.conf")
+	writeText(t, conf, "group = smsc\nsmsc-id = acme\nallowed-smsc-id = \"acme;otp;promo\"\npreferred-smsc-id = \"otp;promo\"\n\n"+
+		"group = smsc\nsmsc-id = bolt\nallowed-smsc-id = \"bolt;otp;promo\"\n")
+	t.Setenv("KANNEL_ADMIN_PASSWORD", "admin")
+	s := &kannelSettings{Config: conf, Admin: bearerbox(t), PasswordEnv: "KANNEL_ADMIN_PASSWORD",
+		Labels: map[string]kannelLabel{"otp": {"otp", "GB"}, "promo": {"promo", "GB"}}}
+	a, err := s.actuator(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := sender.ReadTable([]byte(`{"generation":"1-7","lanes":[{"class":"otp","network":"GB","routes":[
+		{"route":"bolt","share":10000,"phase":"active"},{"route":"acme","share":0,"phase":"demoted"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = s.apply(t.Context(), a, table, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "label promo: the table has no lane for promo/GB") {
+		t.Errorf("got %v, want it said that promo has no lane", err)
+	}
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`allowed-smsc-id = "acme;promo"`, `preferred-smsc-id = "promo"`, `preferred-smsc-id = "otp"`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("want %s, got\n%s", want, text)
+		}
 	}
 }
