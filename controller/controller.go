@@ -92,6 +92,7 @@ type Controller struct {
 	holdUntil time.Time                                // no changes before; the clock jumped
 	failing   bool                                     // the last commit failed; failed says since when
 	owing     bool                                     // the store holds a table that is not published
+	unsure    []route.Decision                         // that stand in the store, which the disk has not confirmed, and so were not told
 }
 
 // View is what the last round saw, all of one moment. Nothing in it changes.

@@ -118,6 +118,68 @@ func TestAnOrderThatTheDiskRefusesChangesNothing(t *testing.T) {
 	s.fail(nil)
 }
 
+func TestAnOrderThatTheDiskDidNotConfirmIsToldOnceItIs(t *testing.T) {
+	s := &flaky{Store: openStore(t, t.TempDir())}
+	defer s.Close()
+	c := newController(t, s)
+	var told []string
+	c.o.Decided = func(all []route.Decision) {
+		for i := range all {
+			told = append(told, all[i].ID)
+		}
+	}
+	tape := &tape{}
+	c.o.Recorder = tape
+	now := time.Now()
+	s.fail(store.ErrUnsure)
+	if _, err := c.order(drainOrder("acme", "ann"), now); !errors.Is(err, ErrNotStored) || !strings.Contains(err.Error(), "did not confirm") {
+		t.Fatalf("got %v", err)
+	}
+	stands := c.engine.World.Overrides[0].ID
+	if len(told) != 0 || len(tape.marks) != 1 || tape.marks[0].Order == nil || tape.marks[0].Order.Override.ID != stands {
+		t.Errorf("unconfirmed: got %v told and %+v recorded, want nothing told, and the order recorded, as rounds go by it", told, tape.marks)
+	}
+	s.fail(errDiskFull)
+	if _, err := c.order(route.Order{End: stands, Actor: "bob"}, now.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "nothing has changed") {
+		t.Errorf("one that did not even reach the file: got %v", err)
+	}
+	s.fail(nil)
+	c.round(now.Add(10 * time.Second))
+	if len(told) == 0 || told[0] != stands {
+		t.Errorf("confirmed: got %v told, want %s among them first", told, stands)
+	}
+	if got := c.engine.Ledger.Table(); got != c.engine.Table {
+		t.Errorf("messages are accounted by table %v, want by the one in force, %s", got.Generation, c.engine.Table.Generation)
+	}
+	if n := len(told); n > 0 {
+		c.round(now.Add(20 * time.Second))
+		if len(told) != n {
+			t.Errorf("got %v told, want each once", told)
+		}
+	}
+}
+
+func TestAStoreThatFailedAnOrderIsTriedUntilItWorks(t *testing.T) {
+	s := &flaky{Store: openStore(t, t.TempDir())}
+	defer s.Close()
+	c := newController(t, s)
+	now := time.Now()
+	c.round(now) // stores what is to be stored at the begin
+	s.fail(errDiskFull)
+	if _, err := c.order(drainOrder("acme", "ann"), now.Add(time.Second)); !strings.Contains(fmt.Sprint(err), "nothing has changed") {
+		t.Fatalf("got %v", err)
+	}
+	c.round(now.Add(5 * time.Second))
+	if c.StoreFailing().IsZero() {
+		t.Error("while the disk is full: got a store that works")
+	}
+	s.fail(nil)
+	c.round(now.Add(10 * time.Second)) // there is nothing to change
+	if since := c.StoreFailing(); !since.IsZero() {
+		t.Errorf("once there is room: the store still fails since %s, though it works", since)
+	}
+}
+
 func TestAnOrderToNobody(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
