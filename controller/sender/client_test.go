@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -128,6 +129,56 @@ func TestARefusedTableIsSaidOnceAndThenEveryMinute(t *testing.T) {
 		time.Sleep(time.Minute)
 		wants(t, c, "2-1")
 	})
+}
+
+// Where the token is bound to another name the table comes all the same, and signalbox knows nothing of this sender.
+func TestAWordThatIsRefusedIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox("a")
+		b.set("a", func(r *replica) { r.table, r.words = tableText("1-5"), 403 })
+		c, log, _ := b.start(t, Options{})
+		time.Sleep(10 * time.Minute)
+		wants(t, c, "1-5")
+		lines := func() int { return strings.Count(log.String(), `level=WARN msg="table not confirmed"`) }
+		if n := lines(); n != 1 || !strings.Contains(log.String(), "403") {
+			t.Errorf("got %d warnings, want one that says 403:\n%s", n, log)
+		}
+		b.set("a", func(r *replica) { r.words = 0 })
+		time.Sleep(2 * time.Minute)
+		b.set("a", func(r *replica) { r.words = 401 })
+		time.Sleep(2 * time.Minute)
+		if n := lines(); n != 2 {
+			t.Errorf("got %d warnings, want another one after it had been heard", n)
+		}
+		b.set("a", func(r *replica) { r.words = 0 })
+		time.Sleep(2 * time.Minute)
+		b.set("a", func(r *replica) { r.words = 503 })
+		time.Sleep(2 * time.Minute)
+		if n := lines(); n != 2 {
+			t.Errorf("got %d warnings, want none of a server that is not ready", n)
+		}
+	})
+}
+
+func TestWhyIsShortenedByWholeCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"short":                       "short",
+		strings.Repeat("a", 1025):     strings.Repeat("a", 1024),
+		strings.Repeat("€", 342):      strings.Repeat("€", 341), // 1026 bytes to 1023
+		"x\xff\xfey":                  "x?y",
+		strings.Repeat("a\xff", 1024): strings.Repeat("a?", 512),
+	} {
+		got := shortened(text, maxWhy)
+		body, err := json.Marshal(&said{Why: got})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard said
+		if err := json.Unmarshal(body, &heard); err != nil || heard.Why != want || len(heard.Why) > maxWhy {
+			t.Errorf("%.20q: signalbox hears %d bytes, want %d of the same", text, len(heard.Why), len(want))
+		}
+	}
 }
 
 func TestReplicasStandIn(t *testing.T) {
