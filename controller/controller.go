@@ -194,7 +194,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		case batch := <-c.queue:
 			c.observe(batch, time.Now())
 		case r := <-c.reloads:
-			r.done <- c.adopt(r.policy, time.Now())
+			now := time.Now()
+			c.watchClock(now, c.passed(c.last, now))
+			r.done <- c.adopt(r.policy, now)
 		case r := <-c.orders:
 			done, err := c.order(r.order, time.Now())
 			r.done <- answer{done, err}

@@ -66,6 +66,7 @@ func ordered(v *View, o route.Order, out decide.Outcome, now time.Time) Ordered 
 // order does an operator's order in the loop.
 func (c *Controller) order(o route.Order, now time.Time) (Ordered, error) {
 	v := c.view.Load()
+	c.watchClock(now, c.passed(c.last, now)) // what is done now must not be taken for what was there before a jump
 	at := now.Round(0).UTC()
 	before := View{Policy: c.engine.Policy, World: c.engine.World, Signals: v.Signals, Wide: v.Wide}
 	out, err := decide.Obey(before.Policy, before.World, before.seen(), o, at)

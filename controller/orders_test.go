@@ -180,6 +180,73 @@ func TestAStoreThatFailedAnOrderIsTriedUntilItWorks(t *testing.T) {
 	}
 }
 
+// A machine that slept, or whose clock was set, is asked something before the next round notices.
+func TestAnOrderRightAfterTheClockJumpedIsOfTheNewTime(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"ahead": time.Hour, "back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t, t.TempDir())
+			defer s.Close()
+			c, w := healthy(t, s, 11)
+			c.engine.Use(parse(t, strings.Replace(testPolicy, "mode: act", "mode: propose", 1)))
+			w.dead["acme"] = true
+			until(t, w, c, 24, "a proposal", func() bool { return remembered(c, "acme").Proposal != "" })
+			c.passed = func(time.Time, time.Time) time.Duration { return time.Second }
+			w.now, w.pending = w.now.Add(jump+time.Second), nil
+			if _, err := c.order(route.Order{Proposal: remembered(c, "acme").Proposal, Approve: true, Actor: "ann"}, w.now); err != nil {
+				t.Fatal(err)
+			}
+			held := remembered(c, "acme").HoldUntil
+			if d := held.Sub(w.now); d != time.Minute {
+				t.Errorf("approved: got a hold-down of %s, want 1m", d)
+			}
+			c.round(w.now.Add(time.Second))
+			if got := remembered(c, "acme").HoldUntil; !got.Equal(held) {
+				t.Errorf("after the next round: the hold-down moved by %s, want it where it was", got.Sub(held))
+			}
+			if !c.holdUntil.After(w.now) {
+				t.Error("want rules to change nothing for a while")
+			}
+		})
+	}
+}
+
+// Those who look do so beside the loop: with the race detector this says that they share nothing with it that changes.
+func TestWhoLooksDisturbsNoRound(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	c, w := healthy(t, s, 12)
+	w.dead["acme"] = true
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	looked := atomic.Int64{}
+	for _, look := range []func(){
+		func() { _, _ = c.Preview(drainOrder("acme", "ann")) },
+		func() { _, _ = c.Preview(drainOrder("bolt", "ann")) },
+		func() { c.Explain("acme", route.Lane{Class: "otp", Network: "GB"}) },
+		func() { c.Proposals(); c.Overrides(); c.World() },
+	} {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				look()
+				looked.Add(1)
+			}
+		})
+	}
+	for range 24 {
+		w.play(c)
+		if _, err := c.order(drainOrder("bolt", "ann"), w.now); err == nil {
+			if _, err := c.order(route.Order{End: c.Overrides()[0].ID, Actor: "ann"}, w.now); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	stop()
+	all.Wait()
+	if looked.Load() == 0 || phase(c, "acme") != route.Demoted {
+		t.Errorf("looked %d times, and acme is %s", looked.Load(), phase(c, "acme"))
+	}
+}
+
 func TestAnOrderToNobody(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
