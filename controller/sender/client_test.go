@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -288,12 +289,13 @@ func TestTheTableOutlivesTheProcess(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			b := newBox("a")
-			b.set("a", func(r *replica) { r.table, r.sign = text, signature })
+			b.set("a", func(r *replica) { r.table, r.sign, r.down = text, signature, true })
 			c, log, stop := b.start(t, o)
 			if c.Table() != nil || !strings.Contains(log.String(), "kept table not used") || !strings.Contains(log.String(), tc.say) {
 				t.Errorf("%s: got %v, said %s", name, c.Table(), log)
 			}
-			time.Sleep(time.Second)
+			b.set("a", func(r *replica) { r.down = false })
+			time.Sleep(time.Minute)
 			wants(t, c, "1-5")
 			stop()
 		})
@@ -351,21 +353,21 @@ func TestATableThatCannotBePutIntoEffectIsTriedAgain(t *testing.T) {
 		b := newBox("a")
 		b.set("a", func(r *replica) { r.table = tableText("1-1") })
 		var tried []string
-		broken := false
+		var broken atomic.Bool
 		c, _, stop := b.start(t, Options{Apply: func(_ context.Context, next *Table) error {
 			tried = append(tried, next.Generation.String())
-			if broken {
+			if broken.Load() {
 				return errors.New("bearerbox does not answer")
 			}
 			return nil
 		}})
 		time.Sleep(time.Second)
 		wants(t, c, "1-1")
-		broken = true
+		broken.Store(true)
 		b.set("a", func(r *replica) { r.table = tableText("1-2") })
 		time.Sleep(time.Minute)
 		wants(t, c, "1-1")
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		wants(t, c, "1-2")
 		stop()
