@@ -22,7 +22,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME)
 
 integration: ## against real servers: apt-get install kannel kannel-extras libnet-smpp-perl prometheus prometheus-alertmanager openssl jq curl; python3; node with npm
-	$(GO) test -tags integration -count=1 -timeout 15m ./...
+	@.ci/integration
 
 bench: ## prints what it saw; asserts nothing
 	@.ci/bench

@@ -15,8 +15,9 @@ import (
 )
 
 // The same incident with senders that go by signalbox's own clients: the table moves their messages too, and nothing is
-// lost. They run side by side, each on a site of its own.
+// lost.
 func TestSendersByTheirClients(t *testing.T) {
+	t.Parallel()
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ const acme, bolt = route.ID("acme-uk"), route.ID("bolt-uk")
 // A carrier that accepts messages and swallows them is taken out, Kannel's traffic follows, signalbox is killed
 // meanwhile and knows everything again, and the carrier comes back step by step once it is well.
 func TestCarrierSwallowsMessages(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	began := s.table(t)
 	s.wantShares(t, began, route.Active, 7000)
@@ -67,6 +68,7 @@ func TestCarrierSwallowsMessages(t *testing.T) {
 // A carrier that answers no submit_sm, while its bind is up and enquire_link is answered, looks online to Kannel, which
 // queues and says nothing. What the sender itself tells of its messages is enough to see it.
 func TestCarrierAnswersNothing(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	s.startSender(t, 12)
 	await(t, "both routes can be judged", func() bool { return s.known(t, acme) && s.known(t, bolt) })

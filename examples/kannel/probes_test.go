@@ -16,7 +16,7 @@ import (
 // Its ladder and its messages are what they are, no receipt of Kannel's is lost to it, and a carrier that swallows is taken
 // out as ever.
 func TestProbesBesideLiveSenders(t *testing.T) {
-	t.Setenv("KANNEL_SMPP_PASSWORD", "secret")
+	t.Parallel()
 	s := startSite(t, "--probes.file", "probes.yml")
 	s.startSender(t, 12)
 	await(t, "both routes can be judged", func() bool { return s.known(t, acme) && s.known(t, bolt) })

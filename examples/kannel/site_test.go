@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +22,15 @@ import (
 
 // slow bounds every wait. It says nothing of how fast anything is: it is what a loaded machine may take at most.
 const slow = 2 * time.Minute
+
+// TestMain has the password of the probes' account in the environment, as probes.yml wants it. The tests run side by side,
+// each on a site of its own: most of the time they wait.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("KANNEL_SMPP_PASSWORD", "secret"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // site is everything that runs on a Kannel site: two carriers, Kannel, signalbox and a sender. The files are those that
 // people use, but for the ports and for the times of the rules, which would make the test half an hour long.
@@ -224,18 +234,33 @@ func command(t *testing.T, dir, name string, args ...string) []byte {
 	return out
 }
 
+// ports are those that sites were given, so that no two get the same one.
+var ports struct {
+	sync.Mutex // guards given
+	given      map[int]bool
+}
+
+// freePorts are ports that nobody listens on, and that no other site has.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.given == nil {
+		ports.given = map[int]bool{}
+	}
+	var free []int
+	for len(free) < n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		if port := l.Addr().(*net.TCPAddr).Port; !ports.given[port] {
+			ports.given[port] = true
+			free = append(free, port)
+		}
 	}
-	return ports
+	return free
 }
 
 func reachable(url string) bool {

@@ -19,9 +19,10 @@ type witness struct {
 	changes map[route.Lane][]time.Time
 	ids     map[string]bool
 	steps   int
-	durable string      // the world at the last change that had to outlive a restart
-	from    route.World // from which the journal is retold
-	told    int         // of the journal, up to from
+	durable string           // the world at the last change that had to outlive a restart
+	from    route.World      // from which the journal is retold
+	told    int              // of the journal, up to from
+	back    []route.Override // drains that ended in the round that is followed: their routes are usable in it again
 }
 
 func newWitness(rt *rapid.T, s site) *witness {
@@ -114,8 +115,12 @@ func (w *witness) stateAt(world route.World, p place) *route.State {
 // follow checks what was decided against what was before.
 func (w *witness) follow(was route.World, table *route.Table, ds []route.Decision) {
 	moved := map[route.Lane]int{}
+	w.back = nil
 	for i := range ds {
 		d := &ds[i]
+		if d.Reason == route.OverrideEnded && d.Override.Kind == route.Drain {
+			w.back = append(w.back, *d.Override)
+		}
 		if !d.Enforced || d.Verdict == route.VerdictNothing || d.From == d.To && d.To != route.Recovering {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 )
 
@@ -111,8 +112,12 @@ func fill(v reflect.Value) {
 			fill(v.Index(i))
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
+		switch v.Type() {
+		case reflect.TypeFor[time.Time]():
 			v.Set(reflect.ValueOf(moment))
+			return
+		case reflect.TypeFor[decimal.Decimal]():
+			v.Set(reflect.ValueOf(decimal.RequireFromString("-1.5")))
 			return
 		}
 		for i := range v.NumField() {
