@@ -92,6 +92,7 @@ type Controller struct {
 	holdUntil time.Time                                // no changes before; the clock jumped
 	failing   bool                                     // the last commit failed; failed says since when
 	owing     bool                                     // the store holds a table that is not published
+	unsure    []route.Decision                         // that stand in the store, which the disk has not confirmed, and so were not told
 }
 
 // View is what the last round saw, all of one moment. Nothing in it changes.
@@ -193,7 +194,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		case batch := <-c.queue:
 			c.observe(batch, time.Now())
 		case r := <-c.reloads:
-			r.done <- c.adopt(r.policy, time.Now())
+			now := time.Now()
+			c.watchClock(now, c.passed(c.last, now))
+			r.done <- c.adopt(r.policy, now)
 		case r := <-c.orders:
 			done, err := c.order(r.order, time.Now())
 			r.done <- answer{done, err}

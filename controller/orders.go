@@ -66,6 +66,7 @@ func ordered(v *View, o route.Order, out decide.Outcome, now time.Time) Ordered 
 // order does an operator's order in the loop.
 func (c *Controller) order(o route.Order, now time.Time) (Ordered, error) {
 	v := c.view.Load()
+	c.watchClock(now, c.passed(c.last, now)) // what is done now must not be taken for what was there before a jump
 	at := now.Round(0).UTC()
 	before := View{Policy: c.engine.Policy, World: c.engine.World, Signals: v.Signals, Wide: v.Wide}
 	out, err := decide.Obey(before.Policy, before.World, before.seen(), o, at)
@@ -77,7 +78,7 @@ func (c *Controller) order(o route.Order, now time.Time) (Ordered, error) {
 	done := ordered(&before, o, out, at)
 	if !c.commit(out, now) {
 		c.metrics.ordered("not_stored")
-		return Ordered{}, c.notStored()
+		return Ordered{}, c.notStored(o, out, before.World, at)
 	}
 	c.recordOrder(o, before.World, at)
 	out.Signals, out.Wide = v.Signals, v.Wide // until the next round
@@ -87,9 +88,11 @@ func (c *Controller) order(o route.Order, now time.Time) (Ordered, error) {
 	return done, nil
 }
 
-// notStored says whether an order whose commit failed may stand all the same.
-func (c *Controller) notStored() error {
-	if c.owing {
+// notStored says whether an order whose commit failed may stand all the same. One that does is recorded, as the rounds that
+// follow go by it.
+func (c *Controller) notStored(o route.Order, out decide.Outcome, was route.World, at time.Time) error {
+	if c.holds(out) {
+		c.recordOrder(o, was, at)
 		return fmt.Errorf("%w: the disk did not confirm it, so that it may be in force or not: look before ordering it again", ErrNotStored)
 	}
 	return fmt.Errorf("%w, and nothing has changed: the log says why", ErrNotStored)

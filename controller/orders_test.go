@@ -118,6 +118,135 @@ func TestAnOrderThatTheDiskRefusesChangesNothing(t *testing.T) {
 	s.fail(nil)
 }
 
+func TestAnOrderThatTheDiskDidNotConfirmIsToldOnceItIs(t *testing.T) {
+	s := &flaky{Store: openStore(t, t.TempDir())}
+	defer s.Close()
+	c := newController(t, s)
+	var told []string
+	c.o.Decided = func(all []route.Decision) {
+		for i := range all {
+			told = append(told, all[i].ID)
+		}
+	}
+	tape := &tape{}
+	c.o.Recorder = tape
+	now := time.Now()
+	s.fail(store.ErrUnsure)
+	if _, err := c.order(drainOrder("acme", "ann"), now); !errors.Is(err, ErrNotStored) || !strings.Contains(err.Error(), "did not confirm") {
+		t.Fatalf("got %v", err)
+	}
+	stands := c.engine.World.Overrides[0].ID
+	if len(told) != 0 || len(tape.marks) != 1 || tape.marks[0].Order == nil || tape.marks[0].Order.Override.ID != stands {
+		t.Errorf("unconfirmed: got %v told and %+v recorded, want nothing told, and the order recorded, as rounds go by it", told, tape.marks)
+	}
+	s.fail(errDiskFull)
+	if _, err := c.order(route.Order{End: stands, Actor: "bob"}, now.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "nothing has changed") {
+		t.Errorf("one that did not even reach the file: got %v", err)
+	}
+	s.fail(nil)
+	c.round(now.Add(10 * time.Second))
+	if len(told) == 0 || told[0] != stands {
+		t.Errorf("confirmed: got %v told, want %s among them first", told, stands)
+	}
+	if got := c.engine.Ledger.Table(); got != c.engine.Table {
+		t.Errorf("messages are accounted by table %v, want by the one in force, %s", got.Generation, c.engine.Table.Generation)
+	}
+	if n := len(told); n > 0 {
+		c.round(now.Add(20 * time.Second))
+		if len(told) != n {
+			t.Errorf("got %v told, want each once", told)
+		}
+	}
+}
+
+func TestAStoreThatFailedAnOrderIsTriedUntilItWorks(t *testing.T) {
+	s := &flaky{Store: openStore(t, t.TempDir())}
+	defer s.Close()
+	c := newController(t, s)
+	now := time.Now()
+	c.round(now) // stores what is to be stored at the begin
+	s.fail(errDiskFull)
+	if _, err := c.order(drainOrder("acme", "ann"), now.Add(time.Second)); !strings.Contains(fmt.Sprint(err), "nothing has changed") {
+		t.Fatalf("got %v", err)
+	}
+	c.round(now.Add(5 * time.Second))
+	if c.StoreFailing().IsZero() {
+		t.Error("while the disk is full: got a store that works")
+	}
+	s.fail(nil)
+	c.round(now.Add(10 * time.Second)) // there is nothing to change
+	if since := c.StoreFailing(); !since.IsZero() {
+		t.Errorf("once there is room: the store still fails since %s, though it works", since)
+	}
+}
+
+// A machine that slept, or whose clock was set, is asked something before the next round notices.
+func TestAnOrderRightAfterTheClockJumpedIsOfTheNewTime(t *testing.T) {
+	for name, jump := range map[string]time.Duration{"ahead": time.Hour, "back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t, t.TempDir())
+			defer s.Close()
+			c, w := healthy(t, s, 11)
+			c.engine.Use(parse(t, strings.Replace(testPolicy, "mode: act", "mode: propose", 1)))
+			w.dead["acme"] = true
+			until(t, w, c, 24, "a proposal", func() bool { return remembered(c, "acme").Proposal != "" })
+			c.passed = func(time.Time, time.Time) time.Duration { return time.Second }
+			w.now, w.pending = w.now.Add(jump+time.Second), nil
+			if _, err := c.order(route.Order{Proposal: remembered(c, "acme").Proposal, Approve: true, Actor: "ann"}, w.now); err != nil {
+				t.Fatal(err)
+			}
+			held := remembered(c, "acme").HoldUntil
+			if d := held.Sub(w.now); d != time.Minute {
+				t.Errorf("approved: got a hold-down of %s, want 1m", d)
+			}
+			c.round(w.now.Add(time.Second))
+			if got := remembered(c, "acme").HoldUntil; !got.Equal(held) {
+				t.Errorf("after the next round: the hold-down moved by %s, want it where it was", got.Sub(held))
+			}
+			if !c.holdUntil.After(w.now) {
+				t.Error("want rules to change nothing for a while")
+			}
+		})
+	}
+}
+
+// Those who look do so beside the loop: with the race detector this says that they share nothing with it that changes.
+func TestWhoLooksDisturbsNoRound(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	c, w := healthy(t, s, 12)
+	w.dead["acme"] = true
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	looked := atomic.Int64{}
+	for _, look := range []func(){
+		func() { _, _ = c.Preview(drainOrder("acme", "ann")) },
+		func() { _, _ = c.Preview(drainOrder("bolt", "ann")) },
+		func() { c.Explain("acme", route.Lane{Class: "otp", Network: "GB"}) },
+		func() { c.Proposals(); c.Overrides(); c.World() },
+	} {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				look()
+				looked.Add(1)
+			}
+		})
+	}
+	for range 24 {
+		w.play(c)
+		if _, err := c.order(drainOrder("bolt", "ann"), w.now); err == nil {
+			if _, err := c.order(route.Order{End: c.Overrides()[0].ID, Actor: "ann"}, w.now); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	stop()
+	all.Wait()
+	if looked.Load() == 0 || phase(c, "acme") != route.Demoted {
+		t.Errorf("looked %d times, and acme is %s", looked.Load(), phase(c, "acme"))
+	}
+}
+
 func TestAnOrderToNobody(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()

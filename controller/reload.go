@@ -45,6 +45,14 @@ func (c *Controller) Reload(ctx context.Context) error {
 	return err
 }
 
+// Refuse notes that a reload was refused before the policy was read, because of something else that comes into force only
+// together with it: the policy of the files is not in force.
+func (c *Controller) Refuse(err error) {
+	c.reloading.Lock()
+	defer c.reloading.Unlock()
+	c.refused(err)
+}
+
 func (c *Controller) handOver(ctx context.Context, p *policy.Policy) error {
 	r := reload{p, make(chan error, 1)}
 	select {

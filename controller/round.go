@@ -67,10 +67,10 @@ func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 }
 
 // commit makes an outcome durable. Where that fails nothing has happened: senders keep what they see, and the next round
-// decides again from the state before.
+// decides again from the state before. While the store fails every round tries it, so that it is known when it works again.
 func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
 	save := now.Sub(c.savedAt) >= baselinesEvery && (len(c.baselines) > 0 || c.engine.Ledger.Dirty())
-	if !o.Changed && !save && !c.owing {
+	if !o.Changed && !save && !c.owing && !c.failing {
 		c.engine.Keep(o)
 		return true
 	}
@@ -85,7 +85,7 @@ func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
 	err := c.o.Store.Commit(change)
 	c.noteCommit(err)
 	if err != nil {
-		c.resume(err)
+		c.resume(o, err)
 		return false
 	}
 	if change.Ledger != nil {
@@ -96,17 +96,20 @@ func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
 		clear(c.baselines)
 	}
 	c.engine.Keep(o)
+	decided := append(c.unsure, o.Decisions...)
 	if o.Table != nil || c.owing {
+		c.engine.Account(decided)
 		c.publishNewer(c.engine.Table)
 	}
-	c.owing = false
-	c.tell(o.Decisions)
+	c.owing, c.unsure = false, nil
+	c.tell(decided)
 	return true
 }
 
 // resume goes on from what the store holds where that is not what the loop believed: a change that the disk did not
-// confirm stands in it, or another writer came first. What is there is published once a commit after it has succeeded.
-func (c *Controller) resume(err error) {
+// confirm stands in it, or another writer came first. What is there is published, and its decisions are told, once a
+// commit after it has succeeded.
+func (c *Controller) resume(o decide.Outcome, err error) {
 	if !errors.Is(err, store.ErrUnsure) && !errors.Is(err, store.ErrStale) {
 		return
 	}
@@ -116,6 +119,15 @@ func (c *Controller) resume(err error) {
 		return
 	}
 	c.engine.World, c.engine.Table, c.owing = saved.World, saved.Table, true
+	if c.holds(o) {
+		c.unsure = append(c.unsure, o.Decisions...)
+	}
+}
+
+// holds reports whether the state is the one that an outcome led to.
+func (c *Controller) holds(o decide.Outcome) bool {
+	w := &c.engine.World
+	return w.Generation == o.World.Generation && w.Ordinal == o.World.Ordinal && w.At.Equal(o.World.At)
 }
 
 // publishNewer publishes a table unless senders have it already.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,8 @@ type client struct {
 	base   *url.URL
 	http   http.Client
 	bearer *bearer // nil before present
+	who    credentials
+	tls    *tls.Config // of present; nil: the system's
 }
 
 // addServer adds the flag that names the server. The function it returns makes the client once flags have been read.

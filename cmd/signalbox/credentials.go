@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+
+	"signalbox/controller/sender"
 )
 
 // tokenEnv is where commands find the token that they show.
@@ -89,10 +91,23 @@ func (c *client) present(who credentials) error {
 			return wrong("", fmt.Errorf("--ca-file: want certificates in PEM, got none in %s", who.caFile))
 		}
 	}
+	c.who, c.tls = who, t.TLSClientConfig
 	c.bearer = &bearer{server: c.base.Scheme + "://" + c.base.Host, next: t}
 	c.bearer.token.Store(&text)
 	c.http.Transport = c.bearer
 	return nil
+}
+
+// asSender is a sender of the same server, that shows the same token and trusts the same certificates. A token in a file is
+// read again for each request.
+func (c *client) asSender() (sender.Options, error) {
+	o := sender.Options{Servers: []string{c.base.String()}, TokenFile: c.who.tokenFile, TLS: c.tls}
+	if o.TokenFile != "" {
+		return o, nil
+	}
+	var err error
+	o.Token, err = c.who.token()
+	return o, err
 }
 
 // presentAgain reads the token again, which may be another one by now.

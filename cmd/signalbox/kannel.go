@@ -105,7 +105,8 @@ func (s *kannelSettings) actuator(log *slog.Logger) (*kannel.Actuator, error) {
 	return a, nil
 }
 
-// lanes are what a table says of the labels, in their order. A label whose lane the table does not have is an error.
+// lanes are what a table says of the labels, in their order. The error is of the labels whose lane the table does not have;
+// the others are there all the same.
 func (s *kannelSettings) lanes(t *sender.Table) ([]kannel.Lane, error) {
 	labels := make([]string, 0, len(s.Labels))
 	for label := range s.Labels {
@@ -113,11 +114,13 @@ func (s *kannelSettings) lanes(t *sender.Table) ([]kannel.Lane, error) {
 	}
 	slices.Sort(labels)
 	var out []kannel.Lane
+	var missing []error
 	for _, label := range labels {
 		at := s.Labels[label]
 		l := t.Lane(at.Class, at.Network)
 		if l == nil {
-			return nil, fmt.Errorf("label %s: the table has no lane for %s/%s", label, at.Class, at.Network)
+			missing = append(missing, fmt.Errorf("label %s: the table has no lane for %s/%s", label, at.Class, at.Network))
+			continue
 		}
 		lane := kannel.Lane{Label: label}
 		for i := range l.Routes {
@@ -125,7 +128,7 @@ func (s *kannelSettings) lanes(t *sender.Table) ([]kannel.Lane, error) {
 		}
 		out = append(out, lane)
 	}
-	return out, nil
+	return out, errors.Join(missing...)
 }
 
 // linkRoute is a route of the table as Kannel's links need it.
@@ -140,7 +143,8 @@ func newKannelFollow() *cobra.Command {
 		Use:   "follow --settings FILE",
 		Short: "Put each table into force in Kannel",
 		Long: `Follows the table until it is stopped. A table that is in force in Kannel is confirmed to signalbox; one that could not be
-put into force is refused, with why, and tried again. Whatever happens to signalbox, Kannel stays as it is.`,
+put into force is refused, with why, and tried again. Whatever happens to signalbox, Kannel stays as it is. Where
+signalbox asks for tokens, --name is the name that a token of the role sender is bound to.`,
 		Example: `  signalbox kannel follow --settings examples/kannel/actuator.yml`,
 		Args:    takes(),
 	}
@@ -178,23 +182,29 @@ func newKannelSender(server *client, name string, log *slog.Logger, apply func(c
 		}
 		name = "kannel@" + host
 	}
-	return sender.New(sender.Options{Name: name, Servers: []string{server.base.String()}, Apply: apply, Logger: log})
+	o, err := server.asSender()
+	if err != nil {
+		return nil, err
+	}
+	o.Name, o.Apply, o.Logger = name, apply, log
+	return sender.New(o)
 }
 
-// apply puts a table into force.
+// apply puts a table into force. A label whose lane the table does not have keeps its links as they are, and is the error;
+// the others follow.
 func (s *kannelSettings) apply(ctx context.Context, a *kannel.Actuator, t *sender.Table, log *slog.Logger) error {
-	lanes, err := s.lanes(t)
-	if err != nil {
-		return err
+	lanes, missing := s.lanes(t)
+	if len(lanes) == 0 {
+		return missing
 	}
 	done, err := a.Apply(ctx, lanes)
 	for _, w := range done.Warnings {
 		log.Warn(w, "generation", t.Generation.String())
 	}
-	if err == nil && len(done.Files) > 0 {
+	if done.InForce && len(done.Files) > 0 {
 		log.Info("kannel reconfigured", "generation", t.Generation.String(), "files", strings.Join(done.Files, " "), "preferred", primaries(done.Primary))
 	}
-	return err
+	return errors.Join(missing, err)
 }
 
 // primaries are the preferred links by label.

@@ -28,30 +28,42 @@ type reloader struct {
 func (r *reloader) Reload(ctx context.Context) error {
 	r.one.Lock()
 	defer r.one.Unlock()
-	s, err := r.eyes.read()
+	next, err := r.read()
 	if err != nil {
-		r.logger.Error("settings of probes refused", "file", r.eyes.o.file, "err", err)
-		return err
-	}
-	receivers, err := readAlerts(r.file)
-	if err != nil {
-		r.logger.Error("settings of alerts refused", "file", r.file, "err", err)
-		return err
-	}
-	open, err := r.doors.read()
-	if err != nil {
-		r.logger.Error("tokens and web configuration refused", "err", err)
+		r.control.Refuse(err)
 		return err
 	}
 	if err := r.control.Reload(ctx); err != nil {
 		return err
 	}
-	r.eyes.take(s)
-	if receivers != nil {
-		r.alerts.Use(receivers)
+	r.eyes.take(next.sight)
+	if next.receivers != nil {
+		r.alerts.Use(next.receivers)
 	}
-	open()
+	next.open()
 	return nil
+}
+
+// reread is what was read again beside the policy, and can come into force.
+type reread struct {
+	sight     *sight
+	receivers *alert.Setup
+	open      func() // brings who may come in into force
+}
+
+func (r *reloader) read() (next reread, err error) {
+	if next.sight, err = r.eyes.read(); err != nil {
+		r.logger.Error("settings of probes refused", "file", r.eyes.o.file, "err", err)
+		return next, err
+	}
+	if next.receivers, err = readAlerts(r.file); err != nil {
+		r.logger.Error("settings of alerts refused", "file", r.file, "err", err)
+		return next, err
+	}
+	if next.open, err = r.doors.read(); err != nil {
+		r.logger.Error("tokens and web configuration refused", "err", err)
+	}
+	return next, err
 }
 
 // explainer adds to what the controller says of a route how its probes stand.

@@ -29,7 +29,7 @@ type Sender = struct {
 	Runs       route.Generation `json:"runs,omitzero"` // the last one that it applied; zero where it has told of none
 	RunsSince  time.Time        `json:"runs_since,omitzero"`
 	Standing   string           `json:"standing,omitempty"` // current, behind, refused or silent
-	Behind     float64          `json:"behind_seconds"`     // for how long it has not confirmed the generation in force
+	Behind     float64          `json:"behind_seconds"`     // for how long there has been a newer one than it confirmed
 }
 
 // Condition is something that holds now and that somebody should know.

@@ -134,7 +134,7 @@ func (w *watch) compare(scene *Scene, current []Condition, now time.Time) (event
 		holds[key] = true
 		was, stood := w.standing[key]
 		if !stood {
-			events = appendTold(events, scene, c, natures[c.About.Kind].begins, c.Since, now)
+			events = appendTold(events, scene, c, natures[c.About.Kind].begins, began(&c, now), now)
 			delete(w.over, key)
 			w.note(key, &c)
 		}
@@ -155,6 +155,14 @@ func (w *watch) compare(scene *Scene, current []Condition, now time.Time) (event
 		}
 	}
 	return events, changed
+}
+
+// began is the moment by which a begin is known from others. A sender may lag again while it says the same as ever.
+func began(c *Condition, now time.Time) time.Time {
+	if c.About.Kind == KindSenderLagging {
+		return now
+	}
+	return c.Since
 }
 
 // early reports whether it cannot be known yet that a condition is over: after a start no sender has said yet what it runs.

@@ -75,6 +75,34 @@ func TestWhatNoDecisionTellsIsWatched(t *testing.T) {
 	})
 }
 
+// Receivers drop what has an id that they have seen.
+func TestASenderThatLagsAgainIsNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, onePager)
+		lag := func(senders ...Sender) {
+			s.mu.Lock()
+			s.lagging = senders
+			s.mu.Unlock()
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+		}
+		old := Sender{Name: "gw-1", Since: time.Now()} // it says the same all the time
+		for range 2 {
+			lag(old)
+			lag()
+		}
+		s.wantTypes("sender.lagging", "sender.current", "sender.lagging", "sender.current")
+		seen := map[string]bool{}
+		for _, g := range s.pager.all() {
+			var e struct{ ID string }
+			if err := json.Unmarshal(g.body, &e); err != nil || seen[e.ID] {
+				t.Errorf("got %q again (%v), want an id of its own for each event", e.ID, err)
+			}
+			seen[e.ID] = true
+		}
+	})
+}
+
 func TestAnOverrideIsToldToExpireOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, onePager)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,10 +168,11 @@ func (f *fakes) Lane(l route.Lane) (LaneRow, bool) {
 
 func (f *fakes) Decisions(q Query) ([]route.Decision, string, error) {
 	f.asked = q
-	if len(f.decisions) > q.Limit {
-		return f.decisions[:q.Limit], f.decisions[q.Limit-1].ID, f.journal
+	found := slices.DeleteFunc(slices.Clone(f.decisions), func(d route.Decision) bool { return q.Class != "" && d.Lane.Class != "" && d.Lane.Class != q.Class })
+	if len(found) > q.Limit {
+		return found[:q.Limit], found[q.Limit-1].ID, f.journal
 	}
-	return f.decisions, "", f.journal
+	return found, "", f.journal
 }
 
 func (f *fakes) Decision(id string) (route.Decision, bool, error) {

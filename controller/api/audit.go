@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -11,7 +12,7 @@ type Call = struct {
 	Caller   string    `json:"caller,omitempty"` // "" where nobody is known
 	Role     string    `json:"role,omitempty"`
 	Method   string    `json:"method"`
-	Path     string    `json:"path"` // without the query, which may have secrets; at most 128 bytes
+	Path     string    `json:"path"` // without the query, which may have secrets, and without phone numbers; at most 128 bytes
 	Status   int       `json:"status"`
 	Remote   string    `json:"remote"`
 	Refused  string    `json:"refused,omitempty"`  // why it was refused
@@ -44,6 +45,20 @@ func (m *measured) kept(rec *recorder, r *http.Request) bool {
 	return roleOf(rec.caller.Role)&orders != 0 || need&^orders == 0
 }
 
+// withoutPhones is a path without the phone numbers that somebody took for ids of messages.
+func withoutPhones(path string) string {
+	if !strings.Contains(path, "/+") {
+		return path
+	}
+	parts := strings.Split(path, "/")
+	for i := range parts {
+		if isPhone(parts[i]) {
+			parts[i] = parts[i][:2] + "…"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
 // audit counts what was refused, and keeps what belongs in the audit.
 func (m *measured) audit(rec *recorder, r *http.Request) {
 	code := rec.status()
@@ -59,6 +74,6 @@ func (m *measured) audit(rec *recorder, r *http.Request) {
 	if m.api.Audit == nil {
 		return
 	}
-	m.api.Audit.Keep(Call{At: time.Now().UTC(), Caller: rec.caller.Name, Role: rec.caller.Role, Method: methodLabel(r.Method), Path: clip(r.URL.Path),
+	m.api.Audit.Keep(Call{At: time.Now().UTC(), Caller: rec.caller.Name, Role: rec.caller.Role, Method: methodLabel(r.Method), Path: clip(withoutPhones(r.URL.Path)),
 		Status: code, Remote: r.RemoteAddr, Refused: rec.refused, Decision: rec.Header().Get(decisionHeader)})
 }

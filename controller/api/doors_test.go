@@ -170,6 +170,24 @@ func TestWebhooksMayProveThemselves(t *testing.T) {
 	}
 }
 
+// An operator who asks for a message by the phone number of its receiver is told that there are none, and it is not kept.
+func TestAuditKeepsNoPhoneNumber(t *testing.T) {
+	w, b := guardedWorld(t, nil)
+	for _, path := range []string{"/api/v1/messages/+447700900123", "/api/v1/messages/%2B447700900123", "/nothing/+447700900123/else"} {
+		w.get(path, asOperator)
+		w.get(path)
+	}
+	for i, want := range []string{"/api/v1/messages/+4…", "/api/v1/messages/+4…", "/nothing/+4…/else"} {
+		if got := b.calls[2*i]; got.Path != want || b.calls[2*i+1].Path != want {
+			t.Errorf("got %q, want %q", got.Path, want)
+		}
+	}
+	w.get("/api/v1/messages/m+1", asOperator)
+	if got := b.calls[len(b.calls)-1].Path; got != "/api/v1/messages/m+1" {
+		t.Errorf("got %q of an id that is none", got)
+	}
+}
+
 // The audit has who was refused and what operators did, without queries, and nothing of others.
 func TestAuditKeepsTheCallsThatMatter(t *testing.T) {
 	w, b := guardedWorld(t, func(o *Options) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"signalbox/rules/route"
 )
@@ -99,14 +100,14 @@ func (a *api) trace(x *Attempt) (tracedAttempt, error) {
 	if x.Table == nil || x.Table.NotKept != "" || a.Journal == nil {
 		return out, nil
 	}
-	all, _, err := a.Journal.Decisions(Query{Class: x.Table.Lane.Class, Until: x.Table.Published.Add(1), Limit: shapedBefore})
+	all, err := a.before(x.Table)
 	if err != nil {
 		return out, err
 	}
 	for i := range all {
 		d := &all[i]
 		about := d.Route == x.Route
-		if !d.Enforced || d.Generation.Newer(x.Table.Generation) || !d.Lane.Matches(x.Table.Lane.Class, x.Table.Lane.Network) {
+		if !d.Enforced || d.Override != nil && d.Override.Kind == route.Freeze || d.Generation.Newer(x.Table.Generation) || !d.Lane.Matches(x.Table.Lane.Class, x.Table.Lane.Network) {
 			continue
 		}
 		if len(out.Decisions) == 0 || about {
@@ -117,6 +118,20 @@ func (a *api) trace(x *Attempt) (tracedAttempt, error) {
 		}
 	}
 	return out, nil
+}
+
+// before are the decisions up to a table in lanes of its row's class, and those of operators in every class, newest first.
+func (a *api) before(t *Standing) ([]route.Decision, error) {
+	q := Query{Class: t.Lane.Class, Until: t.Published.Add(1), Limit: shapedBefore}
+	all, _, err := a.Journal.Decisions(q)
+	if err != nil || q.Class == route.AnyClass {
+		return all, err
+	}
+	q.Class = route.AnyClass
+	every, _, err := a.Journal.Decisions(q)
+	all = append(slices.Clip(all), every...)
+	slices.SortStableFunc(all, func(x, y route.Decision) int { return y.Time.Compare(x.Time) })
+	return all, err
 }
 
 func shorten(d *route.Decision) because {

@@ -75,6 +75,31 @@ func TestTheWayOfAMessageHasTheDecisionsBehindIt(t *testing.T) {
 	}
 }
 
+// An operator drains a route in every class, as signalbox drain does by itself, and somebody freezes the lane after that.
+func TestTheWayOfAMessageHasTheOrderBehindIt(t *testing.T) {
+	w := newWorld(t)
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	ordered := func(id string, n uint64, at time.Time, r route.ID, l route.Lane, kind route.OverrideKind) route.Decision {
+		return route.Decision{ID: id, Generation: gen(n), Time: at, Route: r, Lane: l, Enforced: true, Reason: route.OverrideSet, Override: &route.Override{ID: id, Kind: kind}}
+	}
+	every, gb := route.Lane{Class: "*", Network: "*"}, route.Lane{Class: "otp", Network: "GB"}
+	w.decisions = []route.Decision{
+		ordered("1-43-2", 43, noon.Add(time.Minute), "", gb, route.Freeze),
+		ordered("1-43-1", 43, noon, "acme", every, route.Drain),
+		{ID: "1-42-1", Generation: gen(42), Time: noon.Add(-time.Hour), Route: "bolt", Lane: gb, Enforced: true},
+	}
+	w.attempts = []Attempt{{Route: "bolt", Class: "otp", Network: "234-15", Table: &Standing{Generation: gen(43), Published: noon.Add(time.Minute), Lane: gb}}}
+	var got struct {
+		Attempts []struct{ Decisions []struct{ ID string } }
+	}
+	if rec := w.get("/api/v1/messages/m-1"); json.Unmarshal(rec.Body.Bytes(), &got) != nil || len(got.Attempts) != 1 {
+		t.Fatalf("got %d %s", rec.Code, rec.Body)
+	}
+	if d := got.Attempts[0].Decisions; len(d) != 2 || d[0].ID != "1-43-1" || d[1].ID != "1-42-1" {
+		t.Errorf("got decisions %v, want the drain, and the last one about bolt; a freeze moves nothing", d)
+	}
+}
+
 func TestMessagesThatCannotBeTold(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"+447700900123", strings.Repeat("x", 257)} {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"signalbox/rules/decide"
 	"signalbox/rules/route"
@@ -109,9 +110,8 @@ func (a *api) deleteOverride(w http.ResponseWriter, r *http.Request) {
 
 // checkWords bounds what an operator writes.
 func checkWords(reason string, accept []string) *problem {
-	control := func(r rune) bool { return r < ' ' || r == 0x7f }
 	switch {
-	case len(reason) > maxReason || strings.ContainsFunc(reason, control):
+	case len(reason) > maxReason || strings.ContainsFunc(reason, unicode.IsControl):
 		return bad("reason", fmt.Sprintf("want at most %d bytes without control characters", maxReason))
 	case len(accept) > 16 || slices.ContainsFunc(accept, func(g string) bool { return len(g) > maxName }):
 		return bad("accept", "want the names of guards")
@@ -163,7 +163,7 @@ func (a *api) sign(r *http.Request, actor string, o *route.Order) *problem {
 	if who, known := callerOf(r); known {
 		actor = who.Name
 	}
-	if len(actor) > maxName || strings.ContainsFunc(actor, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if len(actor) > maxName || strings.ContainsFunc(actor, unicode.IsControl) {
 		return bad("actor", "want a name of at most 128 bytes without control characters")
 	}
 	o.Actor = strings.TrimSpace(actor)

@@ -74,6 +74,7 @@ func TestOrdersThatCannotBeRead(t *testing.T) {
 		"two of them":             {"", `{` + good + `,"for":"1h"}{}`, nil, 400, "bad-parameter", "body"},
 		"too large":               {"", `{` + good + `,"for":"1h"` + strings.Repeat(" ", maxOrder) + `}`, nil, 413, "too-large", ""},
 		"a long reason":           {"", `{"reason":"` + strings.Repeat("x", maxReason+1) + `","for":"1h"}`, nil, 400, "bad-parameter", "reason"},
+		"a reason that steers":    {"", `{"reason":"a\u009b2J","for":"1h"}`, nil, 400, "bad-parameter", "reason"},
 		"a reason of two lines":   {"", `{"reason":"a\nb","for":"1h"}`, nil, 400, "bad-parameter", "reason"},
 		"a long actor":            {"", `{"actor":"` + strings.Repeat("x", maxName+1) + `","for":"1h"}`, nil, 400, "bad-parameter", "actor"},
 		"many guards":             {"", `{"for":"1h","accept":[` + strings.Repeat(`"a",`, 16) + `"a"]}`, nil, 400, "bad-parameter", "accept"},

@@ -169,7 +169,7 @@ type Sender = struct {
 	RunsSince  time.Time        `json:"runs_since,omitzero"`
 	// How it stands at the moment it was asked for: current, behind, refused or silent.
 	Standing string `json:"standing,omitempty"`
-	// Behind is for how long it has not confirmed the generation in force, in seconds; 0 while it runs that one.
+	// Behind is for how long there has been a newer generation than it confirmed, in seconds; 0 while it runs the one in force.
 	Behind float64 `json:"behind_seconds"`
 }
 

@@ -31,6 +31,18 @@ func TestPutSender(t *testing.T) {
 	}
 }
 
+// What a sender says is read in terminals and in pages of those on call.
+func TestWhyASenderRefusesIsOneLineThatSteersNothing(t *testing.T) {
+	w := newWorld(t)
+	rec := w.do("PUT", "/senders/gw-1", `{"generation":"1-42","applied":false,"why":"route acme:\n\twant a link\u001b[2J, got \u009b none €"}`)
+	if rec.Code != 204 || len(w.senders) != 1 {
+		t.Fatalf("got %d, %+v", rec.Code, w.senders)
+	}
+	if got, want := w.senders["gw-1"].Why, "route acme: want a link?[2J, got ? none €"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestSendersAreCountedByHowTheyStand(t *testing.T) {
 	w := newWorld(t)
 	for name, s := range map[string]Sender{

@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"signalbox/rules/route"
 )
@@ -37,13 +39,23 @@ func (a *api) putSender(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, *wrong)
 		return
 	}
-	s := Sender{Name: name, Generation: *said.Generation, Applied: *said.Applied, Why: said.Why, Seen: time.Now().UTC()}
+	s := Sender{Name: name, Generation: *said.Generation, Applied: *said.Applied, Why: oneLine(said.Why), Seen: time.Now().UTC()}
 	if err := a.Senders.PutSender(s); err != nil {
 		a.Logger.Warn("sender not recorded", "err", err)
 		a.unavailable(w, r, "senders-full", "there is no room for another sender now")
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// oneLine is what a sender says on one line, without what would steer the terminal of those who read it.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.Join(strings.Fields(s), " "))
 }
 
 func readReport(w http.ResponseWriter, r *http.Request) (said report, wrong *problem) {

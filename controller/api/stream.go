@@ -2,7 +2,9 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -17,7 +19,12 @@ const (
 )
 
 // streams counts those that are open.
-type streams struct{ open atomic.Int64 }
+type streams struct {
+	open atomic.Int64
+	beat time.Duration // of tests; streamBeat where it is 0
+}
+
+func (s *streams) ticker() *time.Ticker { return time.NewTicker(cmp.Or(s.beat, streamBeat)) }
 
 // getStream tells of tables, decisions and proposals as they come, as server-sent events. A client that comes back says
 // with Last-Event-ID what it had last, and gets what it missed; where that is not kept any more, the event missed says so.
@@ -48,7 +55,7 @@ type stream struct {
 	buf  bytes.Buffer
 }
 
-// follow tells a client news until it goes away or the server stops.
+// follow tells a client news until it goes away, may not come in any more, or the server stops.
 func (s *stream) follow(a *api, r *http.Request) {
 	ctx, cancel := untilDrain(r.Context())
 	defer cancel()
@@ -56,7 +63,7 @@ func (s *stream) follow(a *api, r *http.Request) {
 		s.last = a.Feed.Latest()
 		s.event(s.last, "generation", a.current())
 	}
-	beat := time.NewTicker(streamBeat)
+	beat := a.streams.ticker()
 	defer beat.Stop()
 	for {
 		more := s.tell(a)
@@ -68,9 +75,26 @@ func (s *stream) follow(a *api, r *http.Request) {
 			return
 		case <-more:
 		case <-beat.C:
+			if !a.mayStay(r) {
+				return // whoever comes back is told why
+			}
 			s.buf.WriteString(": \n\n")
 		}
 	}
+}
+
+// mayStay reports whether a reader that was let in would be let in now, but for how often it calls: its token may have been
+// taken away, or have expired.
+func (a *api) mayStay(r *http.Request) bool {
+	if a.Doors == nil {
+		return true
+	}
+	who, err := a.Doors.Admit(r)
+	var told Refusal
+	if errors.As(err, &told) && told.After() > 0 {
+		return true
+	}
+	return err == nil && roleOf(who.Role)&readers != 0
 }
 
 // tell writes what came since the last news, and returns what is closed when there is more.

@@ -179,3 +179,63 @@ func TestAStreamEndsWithItsClient(t *testing.T) {
 		}
 	}
 }
+
+// keys are Doors whose answer changes.
+type keys struct {
+	mu  sync.Mutex // guards the others
+	who Caller
+	err error
+}
+
+func (k *keys) Admit(*http.Request) (Caller, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.who, k.err
+}
+
+func (k *keys) set(who Caller, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.who, k.err = who, err
+}
+
+func TestAStreamEndsWithTheRightToIt(t *testing.T) {
+	viewer := Caller{Name: "wall", Role: "viewer"}
+	for name, tc := range map[string]struct {
+		who  Caller
+		err  error
+		ends bool
+	}{
+		"its token is gone":        {Caller{}, &turned{reason: "unknown"}, true},
+		"it is a sender's now":     {Caller{Name: "wall", Role: "sender"}, nil, true},
+		"it calls too often":       {Caller{}, &turned{reason: "rate", after: time.Second}, false},
+		"it is an operator's now":  {Caller{Name: "wall", Role: "operator"}, nil, false},
+		"doors fail in other ways": {Caller{}, context.DeadlineExceeded, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := &keys{who: viewer}
+			w, _ := guardedWorld(t, func(o *Options) { o.Doors = k })
+			w.handler.(*api).streams.beat = time.Millisecond
+			w.feed.add("1-42-7")
+			address, _ := listening(t, w)
+			next := follows(t, address, "")
+			next()
+			for range 3 {
+				if e := next(); e[1] == "end" {
+					t.Fatal("it ended while it might stay")
+				}
+			}
+			k.set(tc.who, tc.err)
+			ended := false
+			for range 200 {
+				if e := next(); e[1] == "end" {
+					ended = true
+					break
+				}
+			}
+			if ended != tc.ends {
+				t.Errorf("got an end: %t, want %t", ended, tc.ends)
+			}
+		})
+	}
+}

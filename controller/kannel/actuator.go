@@ -41,6 +41,7 @@ type Route struct {
 type Applied struct {
 	Files    []string          // that were rewritten; none where the configuration says the same already
 	Primary  map[string]string // by label: the link that is preferred
+	InForce  bool              // bearerbox goes by what the configuration says now
 	Warnings []string
 }
 
@@ -89,7 +90,8 @@ func (a *Actuator) link(route string) string {
 }
 
 // edit writes lanes into a configuration that was read: the routes that are not out take the messages of the label, and
-// the one with the greatest share is preferred. A lane whose routes are all out stays as it is.
+// the one with the greatest share is preferred. A lane whose routes are all out stays as it is, and so does one with a route
+// that cannot be written, which is the error; the others are written all the same.
 func (a *Actuator) edit(c *conf, lanes []Lane, done *Applied) error {
 	var problems []error
 	for _, l := range lanes {
@@ -98,11 +100,24 @@ func (a *Actuator) edit(c *conf, lanes []Lane, done *Applied) error {
 			done.Warnings = append(done.Warnings, "every route of "+l.Label+" is out: its links stay as they are")
 			continue
 		}
+		if err := a.writable(c, &l); err != nil {
+			problems = append(problems, err)
+			continue
+		}
 		done.Primary[l.Label] = a.link(primary)
 		for _, r := range l.Routes {
-			if err := c.use(a.link(r.ID), l.Label, !r.Out, r.ID == primary); err != nil {
-				problems = append(problems, fmt.Errorf("route %s: %w", r.ID, err))
-			}
+			c.use(a.link(r.ID), l.Label, !r.Out, r.ID == primary)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// writable says which routes of a lane cannot be written into a configuration, and why.
+func (a *Actuator) writable(c *conf, l *Lane) error {
+	var problems []error
+	for _, r := range l.Routes {
+		if err := c.usable(a.link(r.ID), l.Label); err != nil {
+			problems = append(problems, fmt.Errorf("route %s: %w", r.ID, err))
 		}
 	}
 	return errors.Join(problems...)
@@ -131,8 +146,9 @@ func (a *Actuator) Plan(lanes []Lane) (Applied, error) {
 }
 
 // Apply puts lanes into force: it writes the configuration where that says something else, has bearerbox read it again,
-// and looks that the links are still bound and that the messages follow. After an error it is to be tried again: what is
-// on disk may not be in force yet.
+// and looks that the links are still bound and that the messages follow. A lane that cannot be written stays as it is and
+// is an error, but does not keep the others. After an error it is to be tried again: what is on disk may not be in force
+// yet.
 func (a *Actuator) Apply(ctx context.Context, lanes []Lane) (Applied, error) {
 	a.doing.Lock()
 	defer a.doing.Unlock()
@@ -141,32 +157,39 @@ func (a *Actuator) Apply(ctx context.Context, lanes []Lane) (Applied, error) {
 	if err != nil {
 		return done, err
 	}
-	if err := a.edit(c, lanes, &done); err != nil {
-		return done, err
+	left := a.edit(c, lanes, &done)
+	if left != nil && len(done.Primary) == 0 {
+		return done, left
 	}
-	if done.Files = c.changed(); len(done.Files) == 0 && a.fresh {
-		return done, nil
+	if done.Files = c.changed(); len(done.Files) > 0 || !a.fresh {
+		err = a.enforce(ctx, c, lanes, &done)
 	}
+	done.InForce = err == nil
+	return done, errors.Join(left, err)
+}
+
+// enforce writes a configuration that was edited and has bearerbox go by it.
+func (a *Actuator) enforce(ctx context.Context, c *conf, lanes []Lane, done *Applied) error {
 	ask, err := a.admin()
 	if err != nil {
-		return done, err
+		return err
 	}
 	before, err := ask.links(ctx) // whether it answers is known before anything is written
 	if err != nil {
-		return done, err
+		return err
 	}
 	a.fresh = false
 	if err := c.write(); err != nil {
-		return done, err
+		return err
 	}
 	if err := ask.restart(ctx); err != nil {
-		return done, err
+		return err
 	}
-	if err := a.confirm(ctx, ask, before, c.idle(lanes), &done); err != nil {
-		return done, err
+	if err := a.confirm(ctx, ask, before, c.idle(lanes), done); err != nil {
+		return err
 	}
 	a.fresh = true
-	return done, nil
+	return nil
 }
 
 // idle are the links that take the messages of no label of the lanes, and of no label but their own id.

@@ -119,6 +119,29 @@ func TestApplyRestartsOnceForEachTable(t *testing.T) {
 	}
 }
 
+func TestALabelThatCannotBeWrittenKeepsNoOther(t *testing.T) {
+	b, a, path := boxed(t, "admin")
+	lanes := []Lane{{"bulk", []Route{{"core-uk", 10000, false}, {"acme-uk", 0, false}}}, otp(Route{"bolt-uk", 10000, false}, Route{"acme-uk", 0, true})}
+	for range 2 {
+		done, err := a.Apply(t.Context(), lanes)
+		if err == nil || !strings.Contains(err.Error(), `route core-uk: want a group = smsc with smsc-id = "core-uk"`) {
+			t.Errorf("got %v, want it said what bulk lacks", err)
+		}
+		if _, bulk := done.Primary["bulk"]; bulk || done.Primary["otp"] != "bolt-uk" || !done.InForce {
+			t.Errorf("got %+v, want otp in force and bulk as it was", done)
+		}
+		if got, want := labelLines(t, path), "smsc=acme-uk allowed=acme-uk smsc=bolt-uk preferred=otp allowed=bolt-uk;otp"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if n := strings.Count(strings.Join(b.asked, ","), "graceful-restart"); n != 1 {
+		t.Errorf("got %d restarts, want one: the second time nothing is new", n)
+	}
+	if _, err := a.Apply(t.Context(), lanes[:1]); err == nil {
+		t.Error("nothing that can be written: got no error")
+	}
+}
+
 func TestWhatBearerboxDoesAfterwardsIsLookedAt(t *testing.T) {
 	link := func(id, status string, up time.Duration, queued int, sent uint64) Link {
 		return Link{ID: id, Admin: id, Status: status, Up: up, Queued: queued, Sent: sent}

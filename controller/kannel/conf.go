@@ -163,25 +163,32 @@ const (
 	preferred = "preferred-smsc-id"
 )
 
-// use writes whether the links of an smsc-id take the messages of a label, and whether they are preferred for them. Other
-// labels stay as they are.
-func (c *conf) use(id, label string, takes, prefers bool) error {
+// usable says why the links of an smsc-id cannot be told whether they take the messages of a label.
+func (c *conf) usable(id, label string) error {
 	links := c.linksOf(id)
 	if len(links) == 0 {
 		return fmt.Errorf("want a group = smsc with smsc-id = %q, got none", id)
 	}
-	for n := range links {
-		g := c.linksOf(id)[n] // an edit before may have moved it
+	for _, g := range links {
 		list, ok := g.value(allowed)
 		if !ok || !slices.ContainsFunc(labels(list), func(l string) bool { return l != label }) {
 			return fmt.Errorf(`%s: smsc-id = %q: want %s to name another label beside %q, such as the route's own id, so that it never gets empty`, g.file.path, id, allowed, label)
 		}
+	}
+	return nil
+}
+
+// use writes whether the links of an smsc-id, which are usable, take the messages of a label, and whether they are
+// preferred for them. Other labels stay as they are.
+func (c *conf) use(id, label string, takes, prefers bool) {
+	for n := range c.linksOf(id) {
+		g := c.linksOf(id)[n] // an edit before may have moved it
+		list, _ := g.value(allowed)
 		g.set(allowed, with(labels(list), label, takes))
 		g = c.linksOf(id)[n]
 		list, _ = g.value(preferred)
 		g.set(preferred, with(labels(list), label, prefers))
 	}
-	return nil
 }
 
 func labels(list string) (all []string) {

@@ -33,6 +33,7 @@ type replica struct {
 	down   bool
 	status int // of polls, where it is not 0
 	events int // status of /events, where it is not 0
+	words  int // status of /senders/, where it is not 0
 	most   int // lines that it takes at once, where it is not 0
 }
 
@@ -84,7 +85,10 @@ func (b *box) RoundTrip(r *http.Request) (*http.Response, error) {
 	case "/events":
 		b.take(rec, s, string(body))
 	default:
-		rec.WriteHeader(http.StatusNoContent)
+		b.mu.Lock()
+		status := max(s.words, http.StatusNoContent)
+		b.mu.Unlock()
+		rec.WriteHeader(status)
 	}
 	if r.Context().Err() != nil {
 		return nil, r.Context().Err()

@@ -5,11 +5,13 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +132,56 @@ func TestARefusedTableIsSaidOnceAndThenEveryMinute(t *testing.T) {
 	})
 }
 
+// Where the token is bound to another name the table comes all the same, and signalbox knows nothing of this sender.
+func TestAWordThatIsRefusedIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox("a")
+		b.set("a", func(r *replica) { r.table, r.words = tableText("1-5"), 403 })
+		c, log, _ := b.start(t, Options{})
+		time.Sleep(10 * time.Minute)
+		wants(t, c, "1-5")
+		lines := func() int { return strings.Count(log.String(), `level=WARN msg="table not confirmed"`) }
+		if n := lines(); n != 1 || !strings.Contains(log.String(), "403") {
+			t.Errorf("got %d warnings, want one that says 403:\n%s", n, log)
+		}
+		b.set("a", func(r *replica) { r.words = 0 })
+		time.Sleep(2 * time.Minute)
+		b.set("a", func(r *replica) { r.words = 401 })
+		time.Sleep(2 * time.Minute)
+		if n := lines(); n != 2 {
+			t.Errorf("got %d warnings, want another one after it had been heard", n)
+		}
+		b.set("a", func(r *replica) { r.words = 0 })
+		time.Sleep(2 * time.Minute)
+		b.set("a", func(r *replica) { r.words = 503 })
+		time.Sleep(2 * time.Minute)
+		if n := lines(); n != 2 {
+			t.Errorf("got %d warnings, want none of a server that is not ready", n)
+		}
+	})
+}
+
+func TestWhyIsShortenedByWholeCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"short":                       "short",
+		strings.Repeat("a", 1025):     strings.Repeat("a", 1024),
+		strings.Repeat("€", 342):      strings.Repeat("€", 341), // 1026 bytes to 1023
+		"x\xff\xfey":                  "x?y",
+		strings.Repeat("a\xff", 1024): strings.Repeat("a?", 512),
+	} {
+		got := shortened(text, maxWhy)
+		body, err := json.Marshal(&said{Why: got})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard said
+		if err := json.Unmarshal(body, &heard); err != nil || heard.Why != want || len(heard.Why) > maxWhy {
+			t.Errorf("%.20q: signalbox hears %d bytes, want %d of the same", text, len(heard.Why), len(want))
+		}
+	}
+}
+
 func TestReplicasStandIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBox("a", "b", "c")
@@ -237,12 +289,13 @@ func TestTheTableOutlivesTheProcess(t *testing.T) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			b := newBox("a")
-			b.set("a", func(r *replica) { r.table, r.sign = text, signature })
+			b.set("a", func(r *replica) { r.table, r.sign, r.down = text, signature, true })
 			c, log, stop := b.start(t, o)
 			if c.Table() != nil || !strings.Contains(log.String(), "kept table not used") || !strings.Contains(log.String(), tc.say) {
 				t.Errorf("%s: got %v, said %s", name, c.Table(), log)
 			}
-			time.Sleep(time.Second)
+			b.set("a", func(r *replica) { r.down = false })
+			time.Sleep(time.Minute)
 			wants(t, c, "1-5")
 			stop()
 		})
@@ -300,21 +353,21 @@ func TestATableThatCannotBePutIntoEffectIsTriedAgain(t *testing.T) {
 		b := newBox("a")
 		b.set("a", func(r *replica) { r.table = tableText("1-1") })
 		var tried []string
-		broken := false
+		var broken atomic.Bool
 		c, _, stop := b.start(t, Options{Apply: func(_ context.Context, next *Table) error {
 			tried = append(tried, next.Generation.String())
-			if broken {
+			if broken.Load() {
 				return errors.New("bearerbox does not answer")
 			}
 			return nil
 		}})
 		time.Sleep(time.Second)
 		wants(t, c, "1-1")
-		broken = true
+		broken.Store(true)
 		b.set("a", func(r *replica) { r.table = tableText("1-2") })
 		time.Sleep(time.Minute)
 		wants(t, c, "1-1")
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		wants(t, c, "1-2")
 		stop()

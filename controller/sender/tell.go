@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -25,7 +29,7 @@ type said struct {
 
 // say hands over a word to be told, in place of one that was not told yet. The same word again is not told at once.
 func (c *Client) say(s said) {
-	s.Why = s.Why[:min(len(s.Why), maxWhy)]
+	s.Why = shortened(s.Why, maxWhy)
 	c.mu.Lock()
 	again := s == c.last
 	c.last = s
@@ -40,11 +44,22 @@ func (c *Client) say(s said) {
 	c.says <- s // there is room: only the goroutine that polls, and New before it, say anything
 }
 
+// shortened is a text of at most so many bytes of whole characters, as it comes out of JSON.
+func shortened(text string, most int) string {
+	text = strings.ToValidUTF8(text, "?")
+	for len(text) > most {
+		_, n := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-n]
+	}
+	return text
+}
+
 // tell tells the last word, at once and then every minute, until ctx is done.
 func (c *Client) tell(ctx context.Context) {
 	var word *said
 	replicas := turns{all: c.servers}
 	failing := backoff{most: c.o.MaxBackoff}
+	refused := false // what was told last; the log has it
 	timer := time.NewTimer(tellEvery)
 	defer timer.Stop()
 	for {
@@ -58,14 +73,27 @@ func (c *Client) tell(ctx context.Context) {
 		pause := tellEvery
 		if word != nil {
 			if err := c.put(ctx, word, &replicas); err != nil && ctx.Err() == nil {
-				c.log.Debug("table not confirmed", "generation", word.Generation.String(), "err", err)
+				refused = c.unheard(word, err, refused)
 				pause = failing.next(askedPause(err))
 			} else {
+				refused = false
 				failing.reset()
 			}
 		}
 		timer.Reset(jittered(pause))
 	}
+}
+
+// unheard logs that a word was not taken, and reports whether that is because it was refused: then it is told loudly, once,
+// as nobody there knows of this sender. That no server answers is told by whoever polls.
+func (c *Client) unheard(word *said, err error, before bool) (refused bool) {
+	var status *statusError
+	level := slog.LevelDebug
+	if refused = errors.As(err, &status) && status.code >= 400 && status.code < 500 && status.code != http.StatusTooManyRequests; refused && !before {
+		level = slog.LevelWarn
+	}
+	c.log.Log(context.Background(), level, "table not confirmed", "generation", word.Generation.String(), "err", err)
+	return refused || before
 }
 
 func (c *Client) put(ctx context.Context, s *said, replicas *turns) error {

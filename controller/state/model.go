@@ -13,7 +13,8 @@ import (
 type Model struct {
 	db    *memdb.MemDB
 	table atomic.Pointer[Published]
-	views atomic.Pointer[views] // of table's generation, or of the one before for a moment
+	views atomic.Pointer[views]  // of table's generation, or of the one before for a moment
+	turns atomic.Pointer[[]turn] // of the tables of late, oldest first
 
 	feed feed
 

@@ -34,6 +34,7 @@ func (m *Model) publish(p *Published) error {
 	if err := txn.Insert(tableTable, &tableRow{ID: tableTable, Published: p}); err != nil {
 		return err
 	}
+	m.turned(p.Table)
 	m.table.Store(p) // before the commit, so that those it wakes find this table
 	txn.Commit()
 	m.feed.add(News{ID: p.Table.Generation.String(), Kind: newsGeneration})

@@ -103,3 +103,37 @@ func TestBeforeTheFirstTableNobodyLags(t *testing.T) {
 		t.Errorf("got %v, want none", lags)
 	}
 }
+
+// While a route is ramped back a table comes each half minute: whoever stays with the one before lags all the same.
+func TestWhoStaysBehindManyTablesLags(t *testing.T) {
+	for name, last := range map[string]uint64{"a few": 12, "more than are remembered": turnsKept + 12} {
+		t.Run(name, func(t *testing.T) {
+			m := New()
+			at := published
+			say := func(sender string, n uint64) {
+				if err := m.PutSender(Sender{Name: sender, Generation: gen(n), Applied: true, Seen: at}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for n := uint64(5); n <= last; n++ {
+				x := table(n)
+				at = published.Add(time.Duration(n-5) * 30 * time.Second)
+				x.PublishedAt = at
+				if err := m.Publish(encoded(t, x)); err != nil {
+					t.Fatal(err)
+				}
+				say("follows", n)
+				say("stays", 5)
+				wantLag := n-5 > 5 // the second table came half a minute after the first
+				if lags := m.Lagging(at); (len(lags) == 1) != wantLag || wantLag && lags[0].Name != "stays" {
+					t.Fatalf("at table %d: got %+v lagging, want it to be so: %t", n, lags, wantLag)
+				}
+			}
+			at = at.Add(time.Second)
+			say("stays", last)
+			if lags := m.Lagging(at); len(lags) != 0 {
+				t.Errorf("once it follows: got %+v", lags)
+			}
+		})
+	}
+}

@@ -75,8 +75,11 @@ func TestAnOrderInForceIsNotReplacedByAccident(t *testing.T) {
 		t.Errorf("got %v for the place of another order", err)
 	}
 	again.Replaces = first
-	if _, err = s.obey(again); err != nil || len(s.world.Overrides) != 1 || s.world.Overrides[0].Actor != "bob" {
-		t.Errorf("got %v, %+v, want bob's in its place", err, s.world.Overrides)
+	if out, err = s.obey(again); err != nil || len(s.world.Overrides) != 1 || s.world.Overrides[0].Actor != "bob" {
+		t.Fatalf("got %v, %+v, want bob's in its place", err, s.world.Overrides)
+	}
+	if got, want := only(t, out.Decisions).Text, "drained by bob: maintenance; in place of "+first+", drained by ann: maintenance"; got != want {
+		t.Errorf("the journal says %q, want %q: the end of ann's order is as visible as any", got, want)
 	}
 	other := drainOf("b")
 	other.Replaces = s.world.Overrides[0].ID

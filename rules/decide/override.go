@@ -36,7 +36,7 @@ func Override(p *policy.Policy, w route.World, o route.Override, now time.Time, 
 	if refused := r.leaves(next, &o); refused != nil && !force {
 		return Outcome{}, refused
 	}
-	r.setOrder(&next.Overrides[len(next.Overrides)-1], next)
+	r.setOrder(&next.Overrides[len(next.Overrides)-1], w.Overrides, next)
 	return r.finish(next, nil), nil
 }
 
@@ -167,10 +167,15 @@ func (r *round) apartIn(pl *policy.Lane, state *route.LaneState, overrides []rou
 	return out
 }
 
-// setOrder records an order that comes into force.
-func (r *round) setOrder(o *route.Override, w route.World) {
+// setOrder records an order that comes into force, and which of those that were in force it takes the place of.
+func (r *round) setOrder(o *route.Override, were []route.Override, w route.World) {
 	d := r.orderDecision(o, w)
 	d.Reason, d.Text, d.Actor = route.OverrideSet, o.Text(stamp), person(o.Actor)
+	for i := range were {
+		if x := &were[i]; o.Replaces(x) {
+			d.Text += "; in place of " + x.ID + ", " + x.Text(stamp)
+		}
+	}
 	r.records = append(r.records, record{decision: d, order: o})
 	r.dirty, r.moved = true, r.moved || len(r.rowsOf(o)) > 0
 }

@@ -58,9 +58,7 @@ func (e *Engine) usePrices(p *policy.Policy) {
 	}
 	rest := decide.Table(p, route.World{Lanes: fresh(p)}, time.Time{})
 	e.Ledger.Use(p, &rest)
-	if e.Table != nil && e.Ledger.Table() != e.Table {
-		e.Ledger.Turn(e.Table, nil) // it was in force before a restart
-	}
+	e.Account(nil) // it was in force before a restart
 }
 
 // fresh are the states of lanes in which nothing has happened.
@@ -98,5 +96,13 @@ func (e *Engine) Keep(o decide.Outcome) {
 	if o.Table != nil {
 		e.Table = o.Table
 		e.Ledger.Turn(o.Table, o.Decisions)
+	}
+}
+
+// Account lets what messages cost go by the table of the engine, where that came otherwise than by Keep; the decisions led
+// to it.
+func (e *Engine) Account(decisions []route.Decision) {
+	if e.Table != nil && e.Ledger.Table() != e.Table {
+		e.Ledger.Turn(e.Table, decisions)
 	}
 }
