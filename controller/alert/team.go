@@ -16,13 +16,16 @@ type team struct {
 	settings *Settings
 	workers  []*worker
 	couriers []*courier
+	began    time.Time // with its monotonic reading
+	wall     time.Time // the same moment by the wall clock alone
 
 	mu     sync.Mutex // guards unable
 	unable string     // what the outbox last failed at; "" while it works
 }
 
 func newTeam(a *Alerts, s *Setup) *team {
-	t := &team{Alerts: a, setup: s, settings: s.settings}
+	now := time.Now()
+	t := &team{Alerts: a, setup: s, settings: s.settings, began: now, wall: now.Round(0)}
 	for _, h := range s.hooks {
 		t.workers = append(t.workers, newWorker(h, t))
 	}
@@ -80,7 +83,11 @@ func (t *team) discard(now time.Time) {
 	for _, w := range t.workers {
 		names = append(names, w.name)
 	}
-	d, err := t.o.Outbox.Discard(names, now.Add(-giveUpAfter-time.Minute), lettersMost)
+	oldest := time.Time{}
+	if t.settled(now) {
+		oldest = now.Add(-giveUpAfter - t.ahead(now) - time.Minute)
+	}
+	d, err := t.o.Outbox.Discard(names, oldest, lettersMost)
 	if err != nil {
 		t.trouble("outbox not tidied", "", err)
 		return
@@ -95,6 +102,17 @@ func (t *team) discard(now time.Time) {
 	for to, n := range d.Gone {
 		t.o.Logger.Warn("letters discarded", "to", to, "attempt", n, "reason", "the settings have no such webhook any more")
 	}
+}
+
+// settleIn is for how long nobody is given up after a start: whoever started with a clock that is days ahead sees it.
+const settleIn = 10 * time.Minute
+
+// settled reports whether letters may be given up for their age.
+func (t *team) settled(now time.Time) bool { return now.Sub(t.began) >= settleIn }
+
+// ahead is by how much the wall clock was set ahead since the start: that makes no letter older.
+func (t *team) ahead(now time.Time) time.Duration {
+	return max(0, now.Round(0).Sub(t.wall)-now.Sub(t.began))
 }
 
 // gaveUp tells of events that a webhook will never be told.

@@ -166,8 +166,8 @@ func (w *worker) failed(l letter, a answer) {
 		w.team.o.Logger.Warn("alert not delivered", "to", w.name, "err", a.text, "reason", "it is tried again for 75 hours")
 	}
 	now := time.Now()
-	end := l.event.Time.Add(giveUpAfter)
-	if !now.Before(end) {
+	end := l.event.Time.Add(giveUpAfter + w.team.ahead(now))
+	if !now.Before(end) && w.team.settled(now) {
 		w.team.gaveUp(w.name, resultGivenUp, 1)
 		w.done(l)
 	}

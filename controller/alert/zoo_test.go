@@ -335,3 +335,22 @@ func TestADeliveryThatCannotBeNotedIsNotRepeated(t *testing.T) {
 		s.wantWaiting(0)
 	})
 }
+
+func TestAClockThatIsAheadGivesNothingUp(t *testing.T) {
+	began := time.Now()
+	s := &team{began: began, wall: began.Round(0)}
+	if s.settled(began.Add(settleIn-1)) || !s.settled(began.Add(settleIn)) {
+		t.Error("want nothing given up for ten minutes after a start, and then")
+	}
+	if d := s.ahead(began.Add(time.Hour)); d != 0 {
+		t.Errorf("a clock that goes: got %s ahead", d)
+	}
+	s.wall = s.wall.Add(-80 * time.Hour) // as if the wall clock had been set 80 hours ahead since
+	if d := s.ahead(began.Add(time.Hour)); d != 80*time.Hour {
+		t.Errorf("set ahead: got %s, want 80h", d)
+	}
+	s.wall = began.Round(0).Add(time.Hour)
+	if d := s.ahead(began.Add(time.Hour)); d != 0 {
+		t.Errorf("set back: got %s, want no doubt", d)
+	}
+}
