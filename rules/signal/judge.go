@@ -46,15 +46,18 @@ func (b *Book) Judge(scope route.Scope, asks []route.Inquiry, now time.Time) []r
 	subjects := b.subjects[:len(asks)]
 	v := b.volumeOf(b.classOf(scope.Lane, asks))
 	v.turn(now)
+	out := make([]route.Signals, len(asks))
 	for i, ask := range asks {
 		b.prepare(subjects[i], scope, ask, v, now)
+		subjects[i].signals(&out[i], scope, now) // while its cells are in the caches, which do not hold those of a big lane
 	}
-	for _, s := range subjects {
-		b.settle(s, v)
-	}
-	out := make([]route.Signals, len(asks))
 	for i, s := range subjects {
-		s.signals(&out[i], scope, now)
+		if b.settle(s, v) {
+			out[i] = route.Signals{}
+			s.signals(&out[i], scope, now)
+		}
+	}
+	for i, s := range subjects {
 		if s.cause == "" && s.accusing() {
 			out[i].Peers = peersOf(i, subjects)
 			out[i].Second = s.second(scope.Probed())
@@ -102,13 +105,15 @@ func (b *Book) prepare(s *subject, scope route.Scope, ask route.Inquiry, v *volu
 	}
 }
 
-// settle doubts the conversions of a route, once those of the others are known, and notes what is wrong with it.
-func (b *Book) settle(s *subject, v *volumes) {
+// settle doubts the conversions of a route, once those of the others are known, and notes what is wrong with it. It
+// reports whether its signals are other ones then.
+func (b *Book) settle(s *subject, v *volumes) (changed bool) {
 	if s.reading.cause != "" {
-		return
+		return false
 	}
 	if s.reading.conversion == "" {
 		s.doubt(s.odd(v))
+		changed = s.reading.conversion != ""
 	}
 	out := s.ask.Accused != route.Accused{}
 	s.accuse(out)
@@ -118,6 +123,7 @@ func (b *Book) settle(s *subject, v *volumes) {
 		delete(b.troubled, s.place)
 		delete(b.belated, s.place)
 	}
+	return changed || out
 }
 
 // convertible reports whether conversions are known to come back on the route: where they never have, nobody knows whether
