@@ -3,14 +3,11 @@
 package smpp
 
 import (
-	"bufio"
-	"bytes"
 	_ "embed"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -20,7 +17,12 @@ var nodeSMSC []byte
 // startNode runs an SMSC of other people's making. It fails where node or npm are missing.
 func startNode(t *testing.T) (addr string) {
 	t.Helper()
-	dir := t.TempDir()
+	return startNodeIn(t, t.TempDir())
+}
+
+// startNodeIn runs it in a folder; a key and a certificate there make it speak TLS.
+func startNodeIn(t *testing.T, dir string) (addr string) {
+	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, "smsc.js"), nodeSMSC, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -28,31 +30,7 @@ func startNode(t *testing.T) (addr string) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("npm install smpp@0.5.1: %v\n%s", err, out)
 	}
-	node := command(t, dir, "node", "smsc.js")
-	var complaints bytes.Buffer
-	node.Stderr = &complaints
-	stdin, err := node.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := node.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := node.Start(); err != nil {
-		t.Fatalf("start node: %v", err)
-	}
-	t.Cleanup(func() {
-		stdin.Close() // the server ends with its input
-		if err := node.Wait(); err != nil {
-			t.Errorf("node: %v\n%s", err, complaints.String())
-		}
-	})
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("port of the node server: %v", err)
-	}
-	return "127.0.0.1:" + strings.TrimSpace(port)
+	return startScript(t, command(t, dir, "node", "smsc.js"))
 }
 
 func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {

@@ -108,31 +108,24 @@ func TestLadderAgainstOtherPeoplesSMSCs(t *testing.T) {
 	}
 }
 
-//go:embed testdata/smsc.js
-var tlsSMSC []byte
-
-// The same over TLS: node's smpp with a certificate of ours.
-func TestLadderAgainstNodeOverTLS(t *testing.T) {
+// startNodeOverTLS runs node's SMSC with a certificate for smsc.example, which it returns.
+func startNodeOverTLS(t *testing.T) (addr string, pem []byte) {
+	t.Helper()
 	dir := t.TempDir()
-	script := strings.Replace(string(tlsSMSC), "smpp.createServer((session)", "smpp.createServer({ key: require('fs').readFileSync('key.pem'), cert: require('fs').readFileSync('cert.pem') }, (session)", 1)
-	if script == string(tlsSMSC) {
-		t.Fatal("the script has changed")
-	}
-	if err := os.WriteFile(filepath.Join(dir, "smsc.js"), []byte(script), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	make := command(t, dir, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=smsc.example", "-addext", "subjectAltName=DNS:smsc.example")
 	if out, err := make.CombinedOutput(); err != nil {
 		t.Fatalf("openssl: %v\n%s", err, out)
 	}
-	if out, err := command(t, dir, "npm", "install", "--no-audit", "--no-fund", "smpp@0.5.1").CombinedOutput(); err != nil {
-		t.Fatalf("npm install smpp@0.5.1: %v\n%s", err, out)
-	}
-	addr := startScript(t, command(t, dir, "node", "smsc.js"))
 	pem, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startNodeIn(t, dir), pem
+}
+
+// The same over TLS: node's smpp with a certificate of ours.
+func TestLadderAgainstNodeOverTLS(t *testing.T) {
+	addr, pem := startNodeOverTLS(t)
 	for name, c := range map[string]struct {
 		config *tls.Config
 		want   string
