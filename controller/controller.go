@@ -90,7 +90,7 @@ type Controller struct {
 	last      time.Time                                // the last round, with its monotonic reading
 	passed    func(since, now time.Time) time.Duration // by the monotonic clock
 	holdUntil time.Time                                // no changes before; the clock jumped
-	failing   bool                                     // the last commit failed; failed says since when
+	failing   error                                    // why the last commit failed, nil where it did not; failed says since when
 	owing     bool                                     // the store holds a table that is not published
 	unsure    []route.Decision                         // that stand in the store, which the disk has not confirmed, and so were not told
 }

@@ -95,7 +95,7 @@ func (c *Controller) notStored(o route.Order, out decide.Outcome, was route.Worl
 		c.recordOrder(o, was, at)
 		return fmt.Errorf("%w: the disk did not confirm it, so that it may be in force or not: look before ordering it again", ErrNotStored)
 	}
-	return fmt.Errorf("%w, and nothing has changed: the log says why", ErrNotStored)
+	return fmt.Errorf("%w, and nothing has changed: %v", ErrNotStored, c.failing) // the cause is for people alone
 }
 
 // Overrides are the operators' orders in force, oldest first.

@@ -105,7 +105,7 @@ func TestAnOrderThatTheDiskRefusesChangesNothing(t *testing.T) {
 	c := running(t, s)
 	before := shown(c)
 	s.fail(errDiskFull)
-	if _, err := c.Order(t.Context(), drainOrder("acme", "ann")); !errors.Is(err, ErrNotStored) || !strings.Contains(err.Error(), "nothing has changed") {
+	if _, err := c.Order(t.Context(), drainOrder("acme", "ann")); !errors.Is(err, ErrNotStored) || !strings.HasSuffix(err.Error(), "and nothing has changed: "+errDiskFull.Error()) {
 		t.Errorf("got %v", err)
 	}
 	if got := shown(c); got != before || len(c.Overrides()) != 0 {
@@ -140,7 +140,7 @@ func TestAnOrderThatTheDiskDidNotConfirmIsToldOnceItIs(t *testing.T) {
 		t.Errorf("unconfirmed: got %v told and %+v recorded, want nothing told, and the order recorded, as rounds go by it", told, tape.marks)
 	}
 	s.fail(errDiskFull)
-	if _, err := c.order(route.Order{End: stands, Actor: "bob"}, now.Add(time.Second)); err == nil || !strings.Contains(err.Error(), "nothing has changed") {
+	if _, err := c.order(route.Order{End: stands, Actor: "bob"}, now.Add(time.Second)); err == nil || !strings.HasSuffix(err.Error(), "and nothing has changed: "+errDiskFull.Error()) {
 		t.Errorf("one that did not even reach the file: got %v", err)
 	}
 	s.fail(nil)

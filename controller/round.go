@@ -70,7 +70,7 @@ func (c *Controller) watchClock(now time.Time, passed time.Duration) {
 // decides again from the state before. While the store fails every round tries it, so that it is known when it works again.
 func (c *Controller) commit(o decide.Outcome, now time.Time) bool {
 	save := now.Sub(c.savedAt) >= baselinesEvery && (len(c.baselines) > 0 || c.engine.Ledger.Dirty())
-	if !o.Changed && !save && !c.owing && !c.failing {
+	if !o.Changed && !save && !c.owing && c.failing == nil {
 		c.engine.Keep(o)
 		return true
 	}
@@ -145,16 +145,16 @@ func (c *Controller) noteCommit(err error) {
 	switch {
 	case err != nil:
 		c.metrics.commitErrors.Inc()
-		if !c.failing {
+		if c.failing == nil {
 			since := time.Now().Round(0).UTC()
 			c.failed.Store(&since)
 			c.log.Error("state not stored", "err", err, "reason", "nothing changes until it can be")
 		}
-	case c.failing:
+	case c.failing != nil:
 		c.failed.Store(nil)
 		c.log.Info("state stored again")
 	}
-	c.failing = err != nil
+	c.failing = err
 }
 
 func (c *Controller) publish(t *route.Table) error {

@@ -270,6 +270,8 @@ func (c *client) refused(resp *http.Response, body []byte) error {
 		return no(p.replaces(), p.told())
 	case p.Type == problemBusy:
 		return wrong(tryAgain(resp), fmt.Errorf("%s is busy: %w", c.name(), p.told()))
+	case p.Type == problemNotStored:
+		return no("nothing changes, by rules or by hand, until the disk takes writes again; senders keep their table", p.told())
 	case resp.StatusCode >= 500:
 		return wrong("", fmt.Errorf("%w: %s: %w", errAway, c.name(), p.told()))
 	}
@@ -290,6 +292,7 @@ const (
 	problemBusy      = "urn:signalbox:problem:busy"
 	problemStale     = "urn:signalbox:problem:stale"
 	problemGuard     = "urn:signalbox:problem:guard-refused"
+	problemNotStored = "urn:signalbox:problem:not-stored"
 	problemConflict  = "urn:signalbox:problem:conflict"
 )
 
