@@ -302,3 +302,30 @@ func tryAgain(resp *http.Response) string {
 	}
 	return "ask again in a moment; its log says what it waits for"
 }
+
+// newListing makes a command that prints what the server has under /api/v1/ and the command's name.
+func newListing[T any](name, short, long string, print func(w io.Writer, got *T, now time.Time) error) *cobra.Command {
+	var output string
+	c := &cobra.Command{Use: name, Short: short, Long: long, Args: takes()}
+	addOutput(c, &output)
+	connect := addServer(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := connect()
+		if err != nil {
+			return err
+		}
+		a, err := s.get(cmd.Context(), "/api/v1/"+name, nil)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			return printLine(s, a, cmd.OutOrStdout())
+		}
+		var got T
+		if err := a.read(s, &got); err != nil {
+			return err
+		}
+		return print(cmd.OutOrStdout(), &got, a.at)
+	}
+	return c
+}

@@ -179,43 +179,19 @@ func (c *client) overrides(ctx context.Context) ([]route.Override, error) {
 	if err != nil {
 		return nil, err
 	}
-	var got struct {
-		Overrides []route.Override `json:"overrides"`
-	}
+	var got inForce
 	return got.Overrides, a.read(c, &got)
 }
 
+// inForce is what the server answers of orders in force.
+type inForce struct {
+	Overrides []route.Override `json:"overrides"`
+}
+
 func newOverrides() *cobra.Command {
-	var output string
-	c := &cobra.Command{
-		Use:   "overrides",
-		Short: "List operators' orders in force",
-		Long:  `Asks a running signalbox for the orders in force: pins, drains and freezes, who gave them, why, and when they end.`,
-		Args:  takes(),
-	}
-	addOutput(c, &output)
-	connect := addServer(c)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := connect()
-		if err != nil {
-			return err
-		}
-		a, err := s.get(cmd.Context(), "/api/v1/overrides", nil)
-		if err != nil {
-			return err
-		}
-		if output == "json" {
-			return printLine(s, a, cmd.OutOrStdout())
-		}
-		var got struct {
-			Overrides []route.Override `json:"overrides"`
-		}
-		if err := a.read(s, &got); err != nil {
-			return err
-		}
-		return printOverrides(cmd.OutOrStdout(), got.Overrides, a.at)
-	}
-	return c
+	return newListing("overrides", "List operators' orders in force",
+		`Asks a running signalbox for the orders in force: pins, drains and freezes, who gave them, why, and when they end.`,
+		func(w io.Writer, got *inForce, now time.Time) error { return printOverrides(w, got.Overrides, now) })
 }
 
 func printOverrides(w io.Writer, all []route.Override, now time.Time) error {

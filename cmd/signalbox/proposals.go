@@ -10,37 +10,15 @@ import (
 )
 
 func newProposals() *cobra.Command {
-	var output string
-	c := &cobra.Command{
-		Use:   "proposals",
-		Short: "List what waits for a person's approval",
-		Long: `Asks a running signalbox for the changes that rules propose and that wait for a person: what is proposed and why, what
+	return newListing("proposals", "List what waits for a person's approval",
+		`Asks a running signalbox for the changes that rules propose and that wait for a person: what is proposed and why, what
 approving it would change now, or which guard would refuse it, and when it expires.`,
-		Args: takes(),
-	}
-	addOutput(c, &output)
-	connect := addServer(c)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := connect()
-		if err != nil {
-			return err
-		}
-		a, err := s.get(cmd.Context(), "/api/v1/proposals", nil)
-		if err != nil {
-			return err
-		}
-		if output == "json" {
-			return printLine(s, a, cmd.OutOrStdout())
-		}
-		var got struct {
-			Proposals []waitingProposal `json:"proposals"`
-		}
-		if err := a.read(s, &got); err != nil {
-			return err
-		}
-		return printProposals(cmd.OutOrStdout(), got.Proposals, a.at)
-	}
-	return c
+		func(w io.Writer, got *proposed, now time.Time) error { return printProposals(w, got.Proposals, now) })
+}
+
+// proposed is what the server answers of proposals.
+type proposed struct {
+	Proposals []waitingProposal `json:"proposals"`
 }
 
 func printProposals(w io.Writer, all []waitingProposal, now time.Time) error {
