@@ -75,7 +75,7 @@ func (c *conf) include(path string) error {
 		return err
 	}
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), unfinished) {
 			if err := c.read(filepath.Join(path, e.Name())); err != nil {
 				return err
 			}
@@ -83,6 +83,9 @@ func (c *conf) include(path string) error {
 	}
 	return nil
 }
+
+// unfinished is how the names of files begin that are being written, or that a kill left behind.
+const unfinished = ".signalbox-"
 
 // findGroups finds the links. A group ends at an empty line.
 func (f *confFile) findGroups() (found []group) {
@@ -260,7 +263,7 @@ func (f *confFile) write() (err error) {
 	if err != nil {
 		return err
 	}
-	t, err := os.CreateTemp(filepath.Dir(path), ".signalbox-*")
+	t, err := os.CreateTemp(filepath.Dir(path), unfinished+"*")
 	if err != nil {
 		return err
 	}

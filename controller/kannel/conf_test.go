@@ -162,6 +162,7 @@ func TestIncludesAreFollowedAndCirclesAreNot(t *testing.T) {
 	top := write("kannel.conf", "group = core\nadmin-port = 1\n\ninclude = \""+filepath.Join(dir, "links")+"\"\n")
 	acme := write("links/acme.conf", "group = smsc\nsmsc-id = acme\nallowed-smsc-id = \"acme;otp\"\n\n# a second bind of the same route\ngroup = smsc\nsmsc-id = acme\nallowed-smsc-id = acme;otp\n")
 	write("links/bolt.conf", "group = smsc\nsmsc-id = \"bolt\"\nallowed-smsc-id = bolt\n")
+	write("links/.signalbox-1", "group = smsc\nsmsc-id = bolt\n") // a kill left it half-written
 	done, err := edited(t, top, otp(Route{"bolt", 10000, false}, Route{"acme", 0, true}))
 	if err != nil || len(done.Primary) != 1 {
 		t.Fatalf("got %+v, %v", done, err)
